@@ -1,0 +1,77 @@
+"""Where Ibis connects, and the one way tables reach the disk."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from churnlab.config import Engine
+from churnlab.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from ibis.backends.duckdb import Backend
+
+
+def connect(settings: Engine) -> Backend:
+    """An in-memory DuckDB with the given thread and memory limits."""
+    import ibis  # noqa: PLC0415 - Ibis is slow to import; `churnlab --help` does without
+
+    return ibis.duckdb.connect(
+        threads=settings.threads,
+        memory_limit=settings.memory_limit.replace(" ", ""),
+        temp_directory=str(Path(tempfile.gettempdir()) / f"churnlab-{os.getpid()}"),
+        preserve_insertion_order=True,
+    )
+
+
+def write_parquet(table: pd.DataFrame | pa.Table, path: Path) -> None:
+    """Write a table so that a reader sees the old file or the new one, and equal rows give equal bytes.
+
+    Library versions that pandas would record in the file are left out.
+    """
+    if not isinstance(table, pa.Table):
+        table = pa.Table.from_pandas(table, preserve_index=False)
+    table = table.replace_schema_metadata(None)
+    write_atomically(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write UTF-8 text so that a reader sees the old file or the new one."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_atomically(path: Path, write: Any) -> None:
+    """Let `write` fill a temporary neighbour of `path`, then move it into place."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}): check the folder and the disk") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Read one Parquet file into pandas.
+
+    Raises
+    ------
+    DataError
+        The file is missing or damaged.
+    """
+    try:
+        return pq.read_table(path).to_pandas()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: is not there: run the stage that writes it (dvc repro)") from error
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{path}: is damaged: run the stage that writes it again") from error
