@@ -105,9 +105,19 @@ class Clv(Section):
     interval: float = Field(gt=0, lt=1)
 
 
-class Churn(Section):
-    """LightGBM and the calibration of its probabilities."""
+class LinearPenalty(Section):
+    """L2 of the regressions, per target."""
 
+    churn: float = Field(gt=0)
+    repeats: float = Field(gt=0)
+    spend: float = Field(gt=0)
+
+
+class Churn(Section):
+    """The learners, LightGBM above all, and the calibration of their blend."""
+
+    members: tuple[Literal["lightgbm", "linear"], ...] = Field(min_length=1)
+    linear_penalty: LinearPenalty
     num_leaves: int = Field(ge=2, le=1024)
     learning_rate: float = Field(gt=0, le=1)
     min_data_in_leaf: int = Field(ge=1)
@@ -116,7 +126,7 @@ class Churn(Section):
     lambda_l2: float = Field(ge=0)
     max_rounds: int = Field(ge=1, le=20000)
     early_stopping_rounds: int = Field(ge=1)
-    probability_calibration: Literal["platt", "isotonic", "none"]
+    probability_calibration: Literal["platt", "none"]
     seed: int = Field(ge=0)
 
 
@@ -136,11 +146,26 @@ class Registry(Section):
     tolerance: float = Field(ge=0, le=1)
 
 
+class RiskShares(Section):
+    """Shares of the base, riskiest first; the rest is `low`."""
+
+    high: Fraction
+    medium: Fraction
+
+
+class ValueShares(Section):
+    """Shares of the base, most valuable first; the rest is `low`."""
+
+    top: Fraction
+    high: Fraction
+    medium: Fraction
+
+
 class Labels(Section):
     """Cut points of the labels, as shares of the base at training."""
 
-    risk_shares: dict[Literal["high", "medium"], Fraction]
-    value_shares: dict[Literal["top", "high", "medium"], Fraction]
+    risk_shares: RiskShares
+    value_shares: ValueShares
 
 
 class Contact(Section):

@@ -1,0 +1,1 @@
+"""One thin script per stage: read, call, write, track."""

@@ -1,0 +1,36 @@
+"""DVC stage `features`: labelled snapshots of the past, and everyone as known today."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+
+from churnlab.config import Params
+from churnlab.engine import connect, write_parquet, write_text
+from churnlab.features.plan import current_snapshot, labelled_snapshots, learning_plan
+from churnlab.pipelines._files import ingested, progress
+from churnlab.pipelines._run import Workspace, main
+
+
+def run(params: Params) -> None:
+    """orders → data/plan.json, data/snapshots.parquet, data/current.parquet."""
+    work = Workspace.of(params)
+    summary = ingested(work)
+    orders = connect(params.engine).read_parquet(work.orders)
+    plan = learning_plan(orders, summary.as_of, params.features.horizon_days, params.features)
+    with progress("features", len(plan.snapshots) + 1) as step:
+        current = current_snapshot(orders, plan)
+        step(f"{plan.cutoff}")
+        blocks = []
+        for block in labelled_snapshots(orders, plan):
+            blocks.append(block)
+            step(f"{block['cutoff'].iloc[0]:%Y-%m-%d}")
+    snapshots = pd.concat(blocks, ignore_index=True) if blocks else current.iloc[:0]
+    write_parquet(snapshots, work.snapshots)
+    write_parquet(current, work.current)
+    write_text(json.dumps(plan.to_dict(), indent=1, sort_keys=True) + "\n", work.plan)
+
+
+if __name__ == "__main__":
+    main(run)

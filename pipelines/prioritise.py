@@ -1,0 +1,47 @@
+"""DVC stage `prioritise`: the contacts worth making, best first, within the budget."""
+
+from __future__ import annotations
+
+import json
+
+from churnlab.config import Params
+from churnlab.decisions.priority import priority_list
+from churnlab.engine import read_parquet, write_parquet, write_text
+from churnlab.operations import tracking
+from churnlab.operations.provenance import project_root
+from churnlab.operations.recording import record_execution, run_key
+from churnlab.operations.sinks import write_csv
+from churnlab.pipelines._files import execution_files, read_json
+from churnlab.pipelines._run import Workspace, main
+
+
+def run(params: Params) -> None:
+    """outputs/scores.parquet → outputs/priority_list.parquet and .csv, reports/plan.json."""
+    work = Workspace.of(params)
+    plan = priority_list(read_parquet(work.scores), params.decisions)
+    write_parquet(plan, work.priority_list)
+    write_csv(plan, work.priority_list.with_suffix(".csv"))
+    treated = plan[plan["group"] == "treated"]
+    summary = {
+        "contacts": len(treated),
+        "held_out": len(plan) - len(treated),
+        "cost": round(float(treated["cost"].sum()), 2),
+        "expected_net_benefit": round(float(treated["expected_net_benefit"].sum()), 2),
+    }
+    write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", work.plan_summary)
+    track(params, work, summary)
+
+
+def track(params: Params, work: Workspace, summary: dict[str, float]) -> None:
+    """Add the plan to this execution's run; a run of its own where only decisions changed."""
+    root, registered = project_root(), read_json(work.registration)
+    identity = {name: registered[name] for name in ("data_version", "model_digest", "training_id")}
+    run_id = tracking.find_run(root, params.registry.experiment, run_key(params, identity["training_id"]))
+    if run_id is None:
+        files, figures = execution_files(work, params)
+        run_id = record_execution(root, params, read_json(work.metrics), identity, files, figures)
+    tracking.add_to_run(root, run_id, {f"plan.{name}": float(value) for name, value in summary.items()})
+
+
+if __name__ == "__main__":
+    main(run)

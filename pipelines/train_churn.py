@@ -1,0 +1,30 @@
+"""DVC stage `train_churn`: LightGBM and regressions on the snapshots, blended and calibrated."""
+
+from __future__ import annotations
+
+import json
+
+from churnlab.config import Params
+from churnlab.engine import read_parquet, write_text
+from churnlab.models.scorer import forecaster_state
+from churnlab.models.training import fit_learners
+from churnlab.pipelines._files import progress, read_book, read_plan
+from churnlab.pipelines._run import Workspace, main
+
+
+def run(params: Params) -> None:
+    """data/snapshots.parquet, models/clv.json → models/churn/."""
+    work = Workspace.of(params)
+    with progress("churn and value learners", 1) as step:
+        snapshots, current = read_parquet(work.snapshots), read_parquet(work.current)
+        plan, book = read_plan(work), read_book(work)
+        learners = fit_learners(snapshots, current, plan, book, params.churn, params.engine.threads)
+        step("fitted")
+    state, texts = forecaster_state(learners)
+    for name, text in texts.items():
+        write_text(text, work.churn_model / name)
+    write_text(json.dumps(state, indent=1, sort_keys=True) + "\n", work.churn_model / "forecaster.json")
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,25 @@
+"""DVC stage `train_clv`: BG/NBD family and Gamma-Gamma on every snapshot's past."""
+
+from __future__ import annotations
+
+import json
+
+from churnlab.config import Params
+from churnlab.engine import read_parquet, write_text
+from churnlab.models.training import fit_book
+from churnlab.pipelines._files import progress, read_plan
+from churnlab.pipelines._run import Workspace, main
+
+
+def run(params: Params) -> None:
+    """data/snapshots.parquet, data/current.parquet → models/clv.json."""
+    work = Workspace.of(params)
+    plan = read_plan(work)
+    snapshots, current = read_parquet(work.snapshots), read_parquet(work.current)
+    with progress("purchase and spend models", len(plan.snapshots) + 1) as step:
+        book = fit_book(snapshots, current, plan, params.clv, step)
+    write_text(json.dumps(book.to_dict(), indent=1, sort_keys=True) + "\n", work.clv_models)
+
+
+if __name__ == "__main__":
+    main(run)

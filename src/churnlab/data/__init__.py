@@ -1,0 +1,1 @@
+"""From a source of transactions to the table of orders, with nothing lost on the way."""

@@ -1,0 +1,128 @@
+"""From orders to purchase occasions: one row per customer and purchase day."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import ibis
+
+from churnlab.errors import DataError
+from churnlab.features.exact import FRACTION, MONEY
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+REQUIRED = ("customer_id", "order_id", "ts", "day", "amount", "gross", "returned", "is_purchase")
+TYPES = {
+    "customer_id": "string",
+    "order_id": "string",
+    "ts": "timestamp",
+    "day": "date",
+    "is_purchase": "boolean",
+    "channel": "string",
+}  # of the columns that are not numbers
+AMOUNTS = ("gross", "returned", "discount", "items")
+COUNTS = ("n_products", "new_products", "n_categories", "new_categories")
+
+
+def occasions(orders: ir.Table, cutoff: date) -> ir.Table:
+    """One row per customer and day with a purchase, up to and including the cutoff.
+
+    Parameters
+    ----------
+    orders
+        customer_id, order_id, ts, day, amount, gross, returned, is_purchase, and of items, discount,
+        n_products, new_products, n_categories, new_categories, channel those the source has.
+    cutoff
+        Rows of later days are not looked at.
+
+    Returns
+    -------
+    customer_id, day, n_orders, net, gross, returned [, discount, items] (decimal, 12 places, summed
+    over the day) [, n_products, ..., channel] and
+
+    - value: max(net, 0)
+    - number: 0 for the customer's first purchase day, 1 for the next, ...
+    - n_days: how many purchase days the customer has
+    - age_days: cutoff - day
+    - hiatus_days: cutoff - the customer's last purchase day
+    - gap_days: days since the previous purchase day (null for the first)
+    - gap_place: 0 for the customer's shortest gap, 1 for the next, ...
+    - deviation_squared: ((value - mean value) / greatest value)^2, the mean and the greatest being the
+      customer's own
+    - channel_last: the channel of the customer's last purchase day
+
+    Raises
+    ------
+    DataError
+        orders lacks a column.
+    """
+    return with_history(customer_days(orders, cutoff), cutoff)
+
+
+def customer_days(orders: ir.Table, cutoff: date) -> ir.Table:
+    """One row per customer and day up to the cutoff, days with returns only included.
+
+    Returns
+    -------
+    customer_id, day, is_purchase, n_orders (orders with a sale), and the sums of :func:`occasions`.
+    """
+    missing = [name for name in REQUIRED if name not in orders.columns]
+    if missing:
+        raise DataError(f"orders: lacks {', '.join(missing)}: write it again with `churnlab ingest`")
+    known = orders.filter(orders.day <= cutoff)
+    if "channel" in known.columns:
+        known = known.mutate(channel=_channel_of_first_order(known))
+    sums = {"net": known.amount.cast(MONEY).sum()}
+    sums |= {name: known[name].cast(MONEY).sum() for name in AMOUNTS if name in known.columns}
+    sums |= {name: known[name].sum() for name in COUNTS if name in known.columns}
+    sums |= {"channel": known.channel.max()} if "channel" in known.columns else {}
+    return known.group_by(["customer_id", "day"]).aggregate(
+        is_purchase=known.is_purchase.any(), n_orders=known.is_purchase.cast("int64").sum(), **sums
+    )
+
+
+def with_history(days: ir.Table, cutoff: date) -> ir.Table:
+    """The purchase days of :func:`customer_days`, each beside the customer's other ones."""
+    bought = days.filter(days.is_purchase).drop("is_purchase")
+    bought = bought.mutate(
+        value=ibis.greatest(bought.net, ibis.literal(0).cast(MONEY)),
+        age_days=ibis.literal(cutoff).delta(bought.day, unit="day"),
+    )
+    in_order = ibis.window(group_by="customer_id", order_by=bought.day)
+    whole = ibis.window(group_by="customer_id")
+    bought = bought.mutate(
+        number=ibis.row_number().over(in_order),
+        n_days=bought.count().over(whole),
+        hiatus_days=bought.age_days.min().over(whole),
+        gap_days=bought.age_days.lag().over(in_order) - bought.age_days,
+        value_sum=bought.value.sum().over(whole),
+        value_max=bought.value.max().over(whole),
+    )
+    bought = bought.mutate(
+        gap_place=ibis.row_number().over(ibis.window(group_by="customer_id", order_by=bought.gap_days)),
+        deviation_squared=_deviation_squared(bought),
+    ).drop("value_sum")
+    if "channel" not in bought.columns:
+        return bought
+    last = (bought.age_days == bought.hiatus_days).ifelse(bought.channel, ibis.null("string"))
+    return bought.mutate(channel_last=last.max().over(whole))
+
+
+def _channel_of_first_order(orders: ir.Table) -> ir.StringValue:
+    """The channel on the first purchase of each customer and day, null on the others."""
+    place = ibis.row_number().over(
+        ibis.window(
+            group_by=["customer_id", "day"],
+            order_by=[orders.is_purchase.desc(), orders.ts.asc(), orders.order_id.asc()],
+        )
+    )
+    return (place == 0).ifelse(orders.channel, ibis.null("string"))
+
+
+def _deviation_squared(bought: ir.Table) -> ir.DecimalValue:
+    """The difference is taken in decimals: in floating point equal values would leave a remainder."""
+    apart = (bought.value * bought.n_days - bought.value_sum).cast("float64")
+    share = apart / (bought.value_max.cast("float64") * bought.n_days).nullif(0.0)
+    return (share * share).cast(FRACTION)

@@ -1,0 +1,154 @@
+"""What is learned from one history: the cutoffs, the length of the label window, the columns, the unit of money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from churnlab.config import Features
+from churnlab.errors import DataError
+from churnlab.features.outcomes import outcomes
+from churnlab.features.snapshots import FeatureSpec, feature_spec, snapshot, snapshot_cutoffs
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+# Share of a short history that the label window takes when the horizon itself does not fit.
+SHORT_LABEL_SHARE = 0.45
+FEWEST_HISTORY_DAYS = 28
+
+
+@dataclass(frozen=True)
+class LearningPlan:
+    """How to learn at one cutoff.
+
+    Attributes
+    ----------
+    cutoff
+        Last day that is known.
+    horizon_days
+        Length of the forecast.
+    label_days
+        Length of the outcome windows learned from: the horizon, or less where history is short.
+    snapshots
+        Cutoffs of the past, newest first; each window (snapshot, snapshot + label_days] ends by `cutoff`.
+    spec
+        Columns of every snapshot.
+    money_scale
+        Unit in which models see money: the median purchase-day value of the history.
+    """
+
+    cutoff: date
+    horizon_days: int
+    label_days: int
+    snapshots: tuple[date, ...]
+    spec: FeatureSpec
+    money_scale: float
+
+    def with_label_days(self) -> LearningPlan:
+        """The same with a label window as long as the horizon: for models that learned from no window."""
+        return replace(self, label_days=self.horizon_days)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {
+            "cutoff": self.cutoff.isoformat(),
+            "horizon_days": self.horizon_days,
+            "label_days": self.label_days,
+            "snapshots": [day.isoformat() for day in self.snapshots],
+            "spec": self.spec.to_dict(),
+            "money_scale": self.money_scale,
+        }
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> LearningPlan:
+        """The inverse of :meth:`to_dict`."""
+        return cls(
+            cutoff=date.fromisoformat(saved["cutoff"]),
+            horizon_days=saved["horizon_days"],
+            label_days=saved["label_days"],
+            snapshots=tuple(date.fromisoformat(day) for day in saved["snapshots"]),
+            spec=FeatureSpec.from_dict(saved["spec"]),
+            money_scale=saved["money_scale"],
+        )
+
+
+def learning_plan(orders: ir.Table, cutoff: date, horizon_days: int, settings: Features) -> LearningPlan:
+    """Lay out the snapshots that the history up to `cutoff` allows.
+
+    Raises
+    ------
+    DataError
+        There is no purchase up to the cutoff.
+    """
+    known = orders.filter(orders.day <= cutoff)
+    bought = known.filter(known.is_purchase)
+    first = bought.day.min().to_pyarrow().as_py()
+    if first is None:
+        raise DataError(f"orders: no purchase up to {cutoff}: choose a later cutoff")
+    history = (cutoff - first).days + 1
+    label_days = horizon_days
+    snapshots = snapshot_cutoffs(first, cutoff, label_days, settings)
+    if not snapshots:
+        label_days = max(int(SHORT_LABEL_SHARE * history), 1)
+        oldest = min(settings.min_history_days, max(FEWEST_HISTORY_DAYS, history // 3))
+        shorter = settings.model_copy(update={"min_history_days": oldest})
+        snapshots = snapshot_cutoffs(first, cutoff, label_days, shorter)
+    earliest = (min([*snapshots, cutoff]) - first).days + 1
+    spec = feature_spec(known, settings, earliest, horizon_days)
+    return LearningPlan(cutoff, horizon_days, label_days, tuple(snapshots), spec, _money_scale(bought))
+
+
+def labelled_snapshots(orders: ir.Table, plan: LearningPlan) -> Iterator[pd.DataFrame]:
+    """One block per snapshot, newest first: customer_id, cutoff, features, churned, n_purchases, spend."""
+    for day in plan.snapshots:
+        if day + timedelta(days=plan.label_days) > plan.cutoff:
+            raise AssertionError(f"the outcomes of {day} are not known at {plan.cutoff}")
+        features = snapshot(orders, day, plan.spec, plan.money_scale)
+        block = features.merge(
+            outcomes(orders, day, plan.label_days), on="customer_id", validate="one_to_one"
+        )
+        block.insert(1, "cutoff", pd.Timestamp(day).as_unit("us"))
+        yield block
+
+
+def current_snapshot(orders: ir.Table, plan: LearningPlan, as_of: date | None = None) -> pd.DataFrame:
+    """Every customer as known at `as_of` (the plan's cutoff unless given), in the plan's columns."""
+    return snapshot(orders, as_of or plan.cutoff, plan.spec, plan.money_scale)
+
+
+def money_columns(names: list[str]) -> list[str]:
+    """The columns that are amounts of money, not ratios or counts."""
+    return [
+        name for name in names if name in MONEY or (name.startswith(MONEY_PREFIXES) and "_of_" not in name)
+    ]
+
+
+MONEY_PREFIXES = ("spend_", "decayed_spend_")
+MONEY = frozenset(
+    {
+        "monetary_value",
+        "first_order_value",
+        "total_spend",
+        "price_per_item",
+        "spend_rate",
+        "order_value_mean",
+        "order_value_sd",
+        "order_value_max",
+        "order_value_last",
+        "order_value_first",
+        "order_value_geo",
+        "order_value_recent",
+    }
+)
+
+
+def _money_scale(bought: ir.Table) -> float:
+    """Median value of the customer-days worth more than 0; a purchase log of zeros is counted in ones."""
+    days = bought.group_by("customer_id", "day").aggregate(value=bought.amount.sum())
+    median = days.value.median(where=days.value > 0).to_pyarrow().as_py()
+    return 1.0 if median is None else float(median)

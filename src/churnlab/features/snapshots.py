@@ -1,0 +1,254 @@
+"""Snapshots: every customer as known at a cutoff, and the cutoffs from which models learn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import pandas as pd
+
+from churnlab.config import Features
+from churnlab.errors import DataError
+from churnlab.features.behaviour import behaviour_columns, return_columns
+from churnlab.features.occasions import REQUIRED, TYPES, customer_days, with_history
+from churnlab.features.outcomes import outcomes
+from churnlab.features.rfm import rfm_columns
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+NEEDS = {
+    "has_items": ("items",),
+    "has_discount": ("discount",),
+    "has_products": ("n_products", "new_products"),
+    "has_categories": ("n_categories", "new_categories"),
+    "has_channel": ("channel",),
+}
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """Which columns a snapshot has: decided once, so that all snapshots of a run agree.
+
+    `history_days` is the length of the history at the earliest snapshot, both ends included.
+    """
+
+    windows_days: tuple[int, ...]
+    half_lives_days: tuple[int, ...]
+    horizon_days: int
+    history_days: int
+    has_items: bool = False
+    has_discount: bool = False
+    has_returns: bool = False
+    has_products: bool = False
+    has_categories: bool = False
+    has_channel: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Lists, numbers and booleans only, ready for JSON."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> FeatureSpec:
+        """The inverse of :meth:`to_dict`.
+
+        Raises
+        ------
+        DataError
+            A field is missing or unknown.
+        """
+        names = {field.name for field in fields(cls)}
+        if names != set(saved):
+            odd = ", ".join(sorted(names ^ set(saved)))
+            raise DataError(f"feature spec: missing or unknown {odd}: train the model again")
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in saved.items()}
+        return cls(**values)
+
+
+def feature_spec(orders: ir.Table, settings: Features, history_days: int, horizon_days: int) -> FeatureSpec:
+    """Decide the columns from what is known at the earliest snapshot.
+
+    Parameters
+    ----------
+    orders
+        See :func:`churnlab.features.occasions.occasions`. Only the first `history_days` days are read.
+    settings
+        Windows and half-lives; windows longer than `history_days` are left out.
+    history_days
+        Days from the first purchase in the data to the earliest snapshot's cutoff, both included.
+    horizon_days
+        Length of the outcome window.
+
+    Raises
+    ------
+    DataError
+        orders holds no purchase.
+    """
+    first_day = orders.filter(orders.is_purchase).day.min().to_pyarrow().as_py()
+    if first_day is None:
+        raise DataError("orders: holds no purchase: check data.path and the quarantine table")
+    known = orders.filter(orders.day < first_day + timedelta(days=history_days))
+    return FeatureSpec(
+        windows_days=tuple(w for w in sorted(set(settings.windows_days)) if w <= history_days),
+        half_lives_days=tuple(sorted(set(settings.half_lives_days))),
+        horizon_days=horizon_days,
+        history_days=history_days,
+        **_presence(known),
+    )
+
+
+def _presence(known: ir.Table) -> dict[str, bool]:
+    """Which optional columns exist and hold anything."""
+    holds: dict[str, ir.Value] = {"has_returns": (known.returned > 0).any()}
+    for flag, names in NEEDS.items():
+        if all(name in known.columns for name in names):
+            column = known[names[0]]
+            holds[flag] = (column != "" if flag == "has_channel" else column > 0).any()
+    row = known.aggregate(**holds).to_pyarrow().to_pylist()[0]
+    return {flag: bool(row.get(flag)) for flag in ("has_returns", *NEEDS)}
+
+
+def snapshot(
+    orders: ir.Table, cutoff: date, spec: FeatureSpec, money_scale: float | None = None
+) -> pd.DataFrame:
+    """Every customer acquired by the cutoff, described by rows of days up to the cutoff only.
+
+    Parameters
+    ----------
+    orders
+        See :func:`churnlab.features.occasions.occasions`, with the optional columns that `spec` counts on.
+    cutoff
+        Last day that is known.
+    spec
+        See :func:`feature_spec`.
+    money_scale
+        Money is divided by it before logarithms are taken; None: :func:`money_scale_at` of the cutoff. It
+        is the one thing by which other customers touch a customer's features (order_value_log, and
+        order_value_geo).
+
+    Returns
+    -------
+    customer_id, the columns of :func:`churnlab.features.rfm.rfm_columns`, then those of
+    :func:`churnlab.features.behaviour.behaviour_columns` and `return_columns`; float64, NaN where
+    undefined for the customer. Sorted by customer_id.
+
+    Raises
+    ------
+    DataError
+        orders lacks a column.
+    """
+    _check_columns(orders, spec)
+    days = customer_days(orders, cutoff).cache()
+    scale = _median_value(days) if money_scale is None else money_scale
+    return _features(days, cutoff, spec, scale).to_pyarrow().to_pandas()
+
+
+def feature_names(spec: FeatureSpec) -> list[str]:
+    """The columns of :func:`snapshot` after customer_id."""
+    orders = ibis.table({name: TYPES.get(name, "float64") for name in (*REQUIRED, *_needed(spec))}, "orders")
+    any_day = date(2000, 1, 1)
+    return list(_features(customer_days(orders, any_day), any_day, spec, money_scale=1.0).columns[1:])
+
+
+def _features(days: ir.Table, cutoff: date, spec: FeatureSpec, money_scale: float) -> ir.Table:
+    visits = with_history(days, cutoff)
+    columns = rfm_columns(visits) | behaviour_columns(visits, cutoff, spec, money_scale)
+    described = visits.group_by("customer_id").aggregate(**columns)
+    if spec.has_returns:
+        returned = days.group_by("customer_id").aggregate(**return_columns(days, cutoff, spec))
+        described = described.join(returned, "customer_id")
+    return described.order_by("customer_id")
+
+
+def money_scale_at(orders: ir.Table, cutoff: date) -> float:
+    """Median net amount of the purchase days up to the cutoff that are worth more than 0; 1 if none is."""
+    return _median_value(customer_days(orders, cutoff))
+
+
+def _median_value(days: ir.Table) -> float:
+    paid = days.filter(days.is_purchase & (days.net > 0))
+    median = paid.net.cast("float64").median().to_pyarrow().as_py()
+    return 1.0 if median is None else float(median)
+
+
+def _needed(spec: FeatureSpec) -> list[str]:
+    return [name for flag, names in NEEDS.items() if getattr(spec, flag) for name in names]
+
+
+def _check_columns(orders: ir.Table, spec: FeatureSpec) -> None:
+    missing = [name for name in _needed(spec) if name not in orders.columns]
+    if missing:
+        raise DataError(
+            f"orders: lacks {', '.join(missing)}, which the model's features use: "
+            "map the columns in data.columns, or train a model without them"
+        )
+
+
+def snapshot_cutoffs(first_day: date, as_of: date, horizon_days: int, settings: Features) -> list[date]:
+    """The cutoffs whose outcomes are known at `as_of`, newest first; none if the history is too short.
+
+    Parameters
+    ----------
+    first_day
+        Day of the first purchase in the data.
+    as_of
+        Last day that is known.
+    horizon_days
+        Length of the outcome window: the newest cutoff is `as_of - horizon_days`.
+    settings
+        min_history_days before the oldest cutoff, which is at most max_lookback_days before the newest;
+        at most max_snapshots, at least min_step_days apart.
+    """
+    newest = as_of - timedelta(days=horizon_days)
+    oldest = max(
+        first_day + timedelta(days=settings.min_history_days),
+        newest - timedelta(days=settings.max_lookback_days),
+    )
+    span = (newest - oldest).days
+    if span < 0:
+        return []
+    step = max(settings.min_step_days, math.ceil(span / (settings.max_snapshots - 1)))
+    return [newest - timedelta(days=back) for back in range(0, span + 1, step)]
+
+
+def training_frame(
+    orders: ir.Table, cutoffs: Sequence[date], horizon_days: int, spec: FeatureSpec
+) -> pd.DataFrame:
+    """Snapshots beside what followed them, one block of rows per cutoff, in the order given.
+
+    Parameters
+    ----------
+    orders, spec
+        See :func:`snapshot`.
+    cutoffs
+        At least one; each window (cutoff, cutoff + horizon_days] must have passed.
+    horizon_days
+        Length of the outcome window.
+
+    Returns
+    -------
+    customer_id, cutoff (datetime64[us]), the features of :func:`snapshot`, then churned, n_purchases and
+    spend of :func:`churnlab.features.outcomes.outcomes`. Sorted by customer_id within a cutoff.
+
+    Raises
+    ------
+    DataError
+        There is no cutoff.
+    """
+    if not cutoffs:
+        raise DataError(
+            "orders: no snapshot has both history and outcomes: "
+            "lower features.min_history_days or features.horizon_days, or give a longer history"
+        )
+    blocks = []
+    for cutoff in cutoffs:
+        known = snapshot(orders, cutoff, spec)
+        later = outcomes(orders, cutoff, horizon_days)
+        block = known.merge(later, on="customer_id", validate="one_to_one")
+        block.insert(1, "cutoff", pd.Timestamp(cutoff).as_unit("us"))
+        blocks.append(block)
+    return pd.concat(blocks, ignore_index=True)

@@ -1,0 +1,95 @@
+"""Each feature in plain words, for the reasons shown to staff."""
+
+from __future__ import annotations
+
+import re
+
+HISTORY = "purchase history as a whole (BTYD model)"
+
+WORDS = {
+    "frequency": "repeat purchase days so far",
+    "recency": "days from the first to the last purchase",
+    "T": "days since the first purchase",
+    "monetary_value": "average value of a repeat purchase",
+    "paid_repeats": "repeat purchase days that brought money",
+    "days_since_last_order": "days since the last order",
+    "first_order_value": "value of the first purchase day",
+    "total_spend": "total spend so far",
+    "hiatus_of_T": "silence compared with their time as a customer",
+    "purchase_rate": "purchase days per day as a customer",
+    "repeat_rate": "repeat purchase days per day as a customer",
+    "orders_per_day": "orders per purchase day",
+    "gap_mean_days": "their usual gap between purchases",
+    "gap_sd_days": "how much their gaps between purchases vary",
+    "gap_cv": "irregularity of their gaps between purchases",
+    "gap_max_days": "their longest gap between purchases",
+    "gap_min_days": "their shortest gap between purchases",
+    "gap_last_days": "the gap before the last purchase",
+    "gap_median_days": "their typical gap between purchases",
+    "hiatus_of_gap_mean": "silence compared with their usual gap",
+    "hiatus_of_gap_max": "silence compared with their longest gap",
+    "hiatus_of_gap_median": "silence compared with their typical gap",
+    "hiatus_z": "silence beyond the usual spread of their gaps",
+    "gap_rank": "share of their gaps that were as long as the present silence",
+    "gap_last_of_mean": "the last gap compared with their usual gap",
+    "hiatus_log_of_gap": "silence compared with their usual gap (log scale)",
+    "order_value_mean": "average value of a purchase day",
+    "order_value_sd": "how much the value of a purchase day varies",
+    "order_value_cv": "irregularity of the value of a purchase day",
+    "order_value_max": "value of the dearest purchase day",
+    "order_value_last": "value of the last purchase day",
+    "order_value_first": "value of the first purchase day",
+    "order_value_geo": "typical value of a purchase day",
+    "order_value_recent": "value of recent purchase days",
+    "order_value_trend": "value of recent purchase days compared with their average",
+    "order_value_last_of_mean": "value of the last purchase day compared with their average",
+    "order_value_log": "average value of a purchase day (log scale)",
+    "spend_rate": "spend per day as a customer",
+    "price_per_item": "average price per item",
+    "discount_share": "share of the price taken off by discounts",
+    "returned_share": "share of purchases given back",
+    "return_days_share": "days with a return per purchase day",
+    "weekend_share": "share of purchase days at the weekend",
+    "weekday_last": "weekday of the last purchase",
+    "season_share": "share of purchase days in the coming season of the year",
+    "channels_distinct": "number of channels used",
+    "channel_last_share": "share of purchase days through the last channel",
+}
+
+PATTERNS = {
+    r"purchases_(\d+)d": "purchase days in the last {0} days",
+    r"spend_(\d+)d": "spend in the last {0} days",
+    r"purchases_(\d+)d_of_(\d+)d": "purchase days in the last {0} days as a share of the last {1}",
+    r"spend_(\d+)d_of_(\d+)d": "spend in the last {0} days as a share of the last {1}",
+    r"purchases_change_(\d+)d": "change in purchase days against the {0} days before",
+    r"decayed_purchases_(\d+)d": "recent purchase pace (half-life {0} days)",
+    r"decayed_spend_(\d+)d": "recent spend pace (half-life {0} days)",
+    r"decayed_purchases_(\d+)d_of_(\d+)d": "purchase pace lately against before (half-lives {0}, {1} days)",
+    r"discount_share_(\d+)d": "share of the price taken off by discounts in the last {0} days",
+    r"returned_share_(\d+)d": "share of purchases given back in the last {0} days",
+    r"items_mean": "average items per purchase day",
+    r"items_last": "items on the last purchase day",
+    r"items_recent": "items on recent purchase days",
+    r"(products|categories)_mean": "average different {0} per purchase day",
+    r"(products|categories)_last": "different {0} on the last purchase day",
+    r"(products|categories)_recent": "different {0} on recent purchase days",
+    r"(products|categories)_distinct": "different {0} ever bought",
+    r"(products|categories)_new_share": "share of {0} in the basket never bought before",
+    r"btyd_.+": HISTORY,
+}
+
+
+def plain_words(feature: str) -> str:
+    """A short English noun phrase for a column of a snapshot or for a BTYD output (`btyd_...`).
+
+    Raises
+    ------
+    KeyError
+        The feature has no words yet: add them to this module.
+    """
+    if feature in WORDS:
+        return WORDS[feature]
+    for pattern, words in PATTERNS.items():
+        if match := re.fullmatch(pattern, feature):
+            return words.format(*match.groups())
+    raise KeyError(f"{feature}: has no plain words: add them to churnlab/features/words.py")

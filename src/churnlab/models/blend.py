@@ -1,0 +1,109 @@
+"""Mixes the learners' answers on the link scale, and trusts the mix no further than it has earned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from churnlab.models.calibration import LinkCalibration, fit_calibration
+from churnlab.models.targets import Target
+
+# Pseudo-rows that pull the weights toward equal ones; felt below a few thousand rows, not above.
+WEIGHT_PRIOR_ROWS = 20.0
+FULL_TRUST_Z = 2.0
+
+
+@dataclass(frozen=True)
+class Blend:
+    """link = trust · calibration(Σ weight · member) + (1 - trust) · BTYD's mean answer.
+
+    Attributes
+    ----------
+    weights
+        Member name to weight; non-negative, they sum to 1.
+    calibration
+        Platt's line on the link scale.
+    trust
+        0 to 1: how far the gain over BTYD was beyond chance on the calibration snapshot.
+    """
+
+    weights: dict[str, float]
+    calibration: LinkCalibration
+    trust: float
+
+    def link(self, members: dict[str, np.ndarray], base: np.ndarray) -> np.ndarray:
+        """The final answer on the link scale from the members' answers and BTYD's mean one."""
+        mixed = np.zeros(len(base))
+        for name, weight in self.weights.items():
+            mixed = mixed + weight * members[name]
+        return self.trust * self.calibration.apply(mixed) + (1 - self.trust) * base
+
+    def share(self, name: str) -> float:
+        """What one unit of a member's link adds to the final link."""
+        return self.trust * self.calibration.slope * self.weights.get(name, 0.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {"weights": self.weights, "calibration": self.calibration.to_dict(), "trust": self.trust}
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> Blend:
+        """The inverse of :meth:`to_dict`."""
+        return cls(saved["weights"], LinkCalibration.from_dict(saved["calibration"]), saved["trust"])
+
+
+BTYD_ALONE = Blend({}, LinkCalibration(1.0, 0.0), 0.0)
+
+
+def fit_blend(
+    target: Target, members: dict[str, np.ndarray], base: np.ndarray, y: np.ndarray, calibrate: bool
+) -> Blend:
+    """Learn weights, calibration and trust from answers that were given without having seen `y`.
+
+    Parameters
+    ----------
+    target
+        Decides the loss.
+    members
+        Name to held-out answers on the link scale.
+    base
+        BTYD's mean answer on the link scale.
+    y
+        Outcomes on the target's own scale.
+    calibrate
+        Whether to fit Platt's line; the identity otherwise.
+    """
+    weights = _weights(target, np.column_stack(list(members.values())), y)
+    mixed = np.column_stack(list(members.values())) @ weights
+    line = fit_calibration(target, mixed, y) if calibrate else LinkCalibration(1.0, 0.0)
+    gain = target.loss(base, y) - target.loss(line.apply(mixed), y)
+    named = dict(zip(members, np.round(weights, 6).tolist(), strict=True))
+    return Blend(named, line, round(_trust(gain), 6))
+
+
+def _weights(target: Target, links: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Non-negative, shrunk toward equal, summing to 1; an intercept is fitted along and left to calibration."""
+    k = links.shape[1]
+    equal = np.full(k, 1 / k)
+
+    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        link = links @ theta[:k] + theta[k]
+        slope = target.slope(link, y)
+        away = theta[:k] - equal
+        loss = target.loss(link, y).sum() + WEIGHT_PRIOR_ROWS * (away**2).sum()
+        return float(loss), np.append(links.T @ slope + 2 * WEIGHT_PRIOR_ROWS * away, slope.sum())
+
+    bounds = [(0.0, None)] * k + [(None, None)]
+    found = minimize(objective, np.append(equal, 0.0), jac=True, method="L-BFGS-B", bounds=bounds).x[:k]
+    return found / found.sum() if np.isfinite(found).all() and found.sum() > 0 else equal
+
+
+def _trust(gain: np.ndarray) -> float:
+    """0 without a mean gain, 1 from two standard errors on."""
+    error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
+    if not np.isfinite(error) or error == 0:
+        return float(gain.mean() > 0) if len(gain) > 1 and np.isfinite(gain.mean()) else 0.0
+    return float(np.clip(gain.mean() / error / FULL_TRUST_Z, 0.0, 1.0))

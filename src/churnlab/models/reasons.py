@@ -1,0 +1,92 @@
+"""Three plain sentences per customer: what moved the final churn logit most."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from churnlab.features.words import plain_words
+
+# Features that tell the same story count together, so that three reasons are three stories.
+STORIES = {
+    "silence": r"days_since_last_order|hiatus_.*|gap_rank",
+    "rhythm": r"gap_.*",
+    "pace": r"purchases_.*|decayed_purchases_.*|purchase_rate|repeat_rate|orders_per_day|frequency|recency",
+    "spend": r"spend_.*|decayed_spend_.*|total_spend|spend_rate|paid_repeats",
+    "order value": r"order_value_.*|monetary_value|first_order_value|price_per_item",
+    "basket": r"items_.*|products_.*|categories_.*",
+    "discount": r"discount_.*",
+    "returns": r"return.*",
+    "time": r"weekend_share|weekday_last|season_share|T",
+    "channel": r"channel.*",
+    "btyd": r"btyd",
+}
+REASONS = 3
+
+
+def reasons(contributions: pd.DataFrame, features: pd.DataFrame, p_no_purchase: np.ndarray) -> pd.Series:
+    """The strongest stories behind each customer's churn probability.
+
+    Parameters
+    ----------
+    contributions
+        Per feature its part of the final churn logit, plus column btyd.
+    features
+        The same customers' features, money in the shop's currency.
+    p_no_purchase
+        BTYD's own probability of no purchase, for the btyd story.
+
+    Returns
+    -------
+    Series
+        A list of up to three sentences per row, strongest first.
+    """
+    names = np.array(list(contributions.columns), dtype=object)
+    values = contributions.to_numpy(float)
+    stories = sorted({_story(name) for name in names})
+    sums = np.column_stack([values[:, _members(names, s)].sum(axis=1) for s in stories])
+    strongest = {s: _strongest(values, sums[:, k], names, s) for k, s in enumerate(stories)}
+    order = np.argsort(-np.abs(sums), axis=1, kind="stable")[:, :REASONS]
+    shown = features.assign(btyd=p_no_purchase)
+    cells = {name: shown[name].to_numpy(float) for name in names}
+    texts = []
+    for row, picked in enumerate(order):
+        told = [(strongest[stories[k]][row], sums[row, k]) for k in picked if sums[row, k] != 0]
+        texts.append([_sentence(name, cells[name][row], pull) for name, pull in told])
+    return pd.Series(texts, index=features.index, dtype=object)
+
+
+def _members(names: np.ndarray, story: str) -> np.ndarray:
+    return np.array([_story(name) == story for name in names])
+
+
+def _strongest(values: np.ndarray, total: np.ndarray, names: np.ndarray, story: str) -> np.ndarray:
+    """Per row the story's feature that pulls hardest in the direction of the story as a whole."""
+    columns = np.flatnonzero(_members(names, story))
+    pull = values[:, columns] * np.sign(total)[:, None]
+    return names[columns[np.argmax(pull, axis=1)]]
+
+
+def _story(name: str) -> str:
+    return next((story for story, pattern in STORIES.items() if re.fullmatch(pattern, name)), "other")
+
+
+def _sentence(name: str, value: float, pull: float) -> str:
+    direction = "raises" if pull > 0 else "lowers"
+    if name == "btyd":
+        return (
+            f"Purchase history as a whole gives a {value:.0%} chance of no order, which {direction} the risk"
+        )
+    words = plain_words(name)
+    known = "not known yet" if np.isnan(value) else _figure(name, value)
+    return f"{words[0].upper()}{words[1:]}: {known}, which {direction} the risk"
+
+
+def _figure(name: str, value: float) -> str:
+    if name == "weekday_last":
+        return ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")[int(value)]
+    if re.search(r"share|\d+d_of_", name):
+        return f"{value:.0%}"
+    return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else f"{value:,.2f}"

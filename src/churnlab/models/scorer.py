@@ -1,0 +1,315 @@
+"""The packaged model: feature rows in; forecasts, labels and reasons out. Saved as JSON and LightGBM text."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from churnlab.config import Clv
+from churnlab.errors import ModelError
+from churnlab.features.plan import LearningPlan, money_columns
+from churnlab.models.blend import Blend
+from churnlab.models.btyd import BtydModels
+from churnlab.models.churn import Boosted
+from churnlab.models.forecaster import Forecaster, btyd_alone
+from churnlab.models.labels import Scale
+from churnlab.models.linear import Linear
+from churnlab.models.reasons import reasons
+from churnlab.models.targets import Target
+from churnlab.models.value import SpendSpread, clv, coherent
+
+MANIFEST = "scorer.json"
+FORMAT = 1
+# Digits kept: beyond them two processors may differ in the last bit, and equal inputs must give equal bytes.
+PROBABILITY_DIGITS = 9
+UNIT_DIGITS = 9
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Everything that one forecast needs, fixed at training.
+
+    Attributes
+    ----------
+    plan
+        Columns, horizon and unit of money.
+    btyd
+        Purchase and spend models at the plan's cutoff.
+    forecaster
+        Learners and blends of the three targets.
+    clv
+        Months, discount rate, margin and interval.
+    risk, value
+        Cut points and percentile grids; None until the base has been forecast once.
+    data_version
+        Digest of the orders it was trained on.
+    """
+
+    plan: LearningPlan
+    btyd: BtydModels
+    forecaster: Forecaster
+    clv: Clv
+    risk: Scale | None
+    value: Scale | None
+    data_version: str
+
+    def predict(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Forecasts, labels and percentiles.
+
+        Parameters
+        ----------
+        features
+            customer_id and the columns of the plan's snapshots; money in the shop's currency.
+
+        Returns
+        -------
+        DataFrame
+            Index of `features`: the columns of :meth:`forecast`, then churn_percentile, clv_percentile,
+            risk_label, value_label and scored_by.
+
+        Raises
+        ------
+        ModelError
+            A column is missing, or the scorer has no cut points.
+        """
+        if self.risk is None or self.value is None:
+            raise ModelError("the model has no label cut points: package it with the register stage")
+        out = self.forecast(features)
+        p, worth = out["churn_probability"].to_numpy(), out["clv"].to_numpy()
+        return out.assign(
+            churn_percentile=self.risk.percentile(p),
+            clv_percentile=self.value.percentile(worth),
+            risk_label=self.risk.label(p).set_axis(out.index),
+            value_label=self.value.label(worth).set_axis(out.index),
+            scored_by=self.path,
+        )
+
+    @property
+    def path(self) -> str:
+        """`blend` where learners are used, `btyd` where the history only allowed the purchase models."""
+        return "blend" if self.forecaster.members[Target.CHURN] else "btyd"
+
+    def forecast(self, features: pd.DataFrame) -> pd.DataFrame:
+        """The forecasts of :meth:`predict` without labels.
+
+        Returns
+        -------
+        DataFrame
+            customer_id, p_alive, churn_probability, expected_purchases, expected_order_value (money per purchase
+            day), expected_spend, expected_spend_low, expected_spend_high (money in the horizon), clv, clv_low,
+            clv_high (discounted profit over clv_months), days_to_next_order.
+        """
+        units = self._units(features)
+        near, far = self._btyd_columns(units)
+        p = Target.CHURN.mean(self._link(Target.CHURN, units, near, far))
+        repeats = Target.REPEATS.mean(self._link(Target.REPEATS, units, near, far))
+        spend = Target.SPEND.mean(self._link(Target.SPEND, units, near, far)) * self.forecaster.level
+        p = np.round(np.clip(p, 1e-6, 1 - 1e-6), PROBABILITY_DIGITS)
+        purchases = np.round((1 - p) * (1 + repeats), UNIT_DIGITS)
+        money = self._money(units, far, p, spend, purchases)
+        out = {
+            "customer_id": features["customer_id"],
+            "p_alive": np.round(far["p_alive"], PROBABILITY_DIGITS),
+            "churn_probability": p,
+            "expected_purchases": purchases,
+            "expected_order_value": spend / (1 + repeats) * self.plan.money_scale,
+            **{name: np.round(v, UNIT_DIGITS) * self.plan.money_scale for name, v in money.items()},
+            "days_to_next_order": np.round(self.btyd.primary.median_days_to_next_purchase(units), 3),
+        }
+        return pd.DataFrame(out, index=features.index)
+
+    def explain(self, features: pd.DataFrame) -> pd.Series:
+        """Up to three plain sentences per row: what moved the final churn probability most."""
+        units = self._units(features)
+        near, far = self._btyd_columns(units)
+        parts = self.forecaster.contributions(units, near)
+        return reasons(parts, features, Target.CHURN.mean(Target.CHURN.base(far).mean(axis=1)))
+
+    def outlook(self, others: pd.DataFrame) -> pd.DataFrame:
+        """What can be said of customers without a purchase: BTYD's answer for a buyer of one order, T days ago.
+
+        Parameters
+        ----------
+        others
+            customer_id, T (days since first seen).
+
+        Returns
+        -------
+        DataFrame
+            The columns of :meth:`predict` and the RFM columns, scored_by `btyd_no_purchase`.
+        """
+        zeros = dict.fromkeys(("frequency", "recency", "monetary_value", "paid_repeats"), 0.0)
+        pretended = others[["customer_id", "T"]].assign(**zeros, days_since_last_order=others["T"])
+        alone = replace(self, forecaster=btyd_alone(self.forecaster), plan=self.plan.with_label_days())
+        shown = pretended.drop(columns=["customer_id", "paid_repeats"])
+        return (
+            alone.predict(pretended).assign(scored_by="btyd_no_purchase").join(shown, validate="one_to_one")
+        )
+
+    def _units(self, features: pd.DataFrame) -> pd.DataFrame:
+        needed = {"frequency", "recency", "T", "monetary_value", "paid_repeats", "customer_id"}
+        for members in self.forecaster.members.values():
+            needed.update(*(model.features for model in members.values()))
+        missing = sorted(needed - set(features))
+        if missing:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise ModelError(
+                f"features: lack {', '.join(missing[:3])}{more}: make them with the columns this model was trained on"
+            )
+        names = money_columns(list(features.columns))
+        return features.assign(**{name: features[name] / self.plan.money_scale for name in names})
+
+    def _btyd_columns(self, units: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """BTYD's answers for the label window and for the horizon."""
+        near = self.btyd.columns(units, self.plan.label_days)
+        same = self.plan.label_days == self.plan.horizon_days
+        return near, near if same else self.btyd.columns(units, self.plan.horizon_days)
+
+    def _link(self, target: Target, units: pd.DataFrame, near: pd.DataFrame, far: pd.DataFrame) -> np.ndarray:
+        """The blend's answer; where it was learned on a shorter window, BTYD's for the horizon moved by as much."""
+        link = self.forecaster.link(target, units, near)
+        if far is near:
+            return link
+        return link + target.base(far).mean(axis=1) - target.base(near).mean(axis=1)
+
+    def _money(
+        self, units: pd.DataFrame, far: pd.DataFrame, p: np.ndarray, spend: np.ndarray, purchases: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Spend in the horizon and CLV with their intervals, in the plan's unit of money."""
+        terms = self.clv
+        order_value = far["expected_order_value"].to_numpy(float)
+        expected = (1 - p) * spend
+        primary = self.btyd.primary
+        alone = primary.expected_purchases(units, self.plan.horizon_days) * order_value
+        worth = coherent(
+            clv(primary, order_value, units, terms.clv_months, terms.monthly_discount_rate, terms.margin),
+            expected,
+            alone,
+        )
+        spread = self.forecaster.spread
+        low, high = spread.interval(p, spend, terms.interval, purchases)
+        # lifetime value is in proportion to the spend of the horizon, and so is its range
+        if_active = np.divide(worth, 1 - p)
+        worth_low, worth_high = spread.interval(p, if_active, terms.interval, purchases)
+        return {
+            "expected_spend": expected,
+            "expected_spend_low": low,
+            "expected_spend_high": high,
+            "clv": worth,
+            "clv_low": worth_low,
+            "clv_high": worth_high,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the model into an empty or missing folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state, texts = self._state()
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        text = json.dumps({"format": FORMAT, **state}, indent=1, sort_keys=True)
+        (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Scorer:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        ModelError
+            A file is missing or damaged, or was written by another format of churnlab.
+        """
+        try:
+            state = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            if state["format"] != FORMAT:
+                raise ModelError(
+                    f"{folder}: model format {state['format']}, not {FORMAT}: train it with this churnlab"
+                )
+            return cls._restore(state, folder)
+        except OSError as error:
+            raise ModelError(
+                f"{folder}: {Path(str(error.filename)).name} is not there: name a model folder"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{folder}: the model is damaged: train it again or roll back") from error
+
+    @property
+    def digest(self) -> str:
+        """The model's content as 12 hexadecimal digits: equal models have equal digests."""
+        state, texts = self._state()
+        whole = json.dumps([state, texts], sort_keys=True)
+        return hashlib.sha256(whole.encode()).hexdigest()[:12]
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """What goes into the manifest, and the booster texts by file name."""
+        members, texts = forecaster_state(self.forecaster)
+        return {
+            "plan": self.plan.to_dict(),
+            "btyd": self.btyd.to_dict(),
+            "forecaster": members,
+            "clv": self.clv.model_dump(mode="json"),
+            "risk": self.risk and self.risk.to_dict(),
+            "value": self.value and self.value.to_dict(),
+            "data_version": self.data_version,
+        }, texts
+
+    @classmethod
+    def _restore(cls, state: dict[str, Any], folder: Path) -> Scorer:
+        return cls(
+            plan=LearningPlan.from_dict(state["plan"]),
+            btyd=BtydModels.from_dict(state["btyd"]),
+            forecaster=forecaster_from_state(state["forecaster"], folder),
+            clv=Clv.model_validate(state["clv"]),
+            risk=state["risk"] and Scale.from_dict(state["risk"]),
+            value=state["value"] and Scale.from_dict(state["value"]),
+            data_version=state["data_version"],
+        )
+
+
+def forecaster_state(forecaster: Forecaster) -> tuple[dict[str, Any], dict[str, str]]:
+    """A forecaster as JSON-ready values, and its booster texts by file name."""
+    texts, targets = {}, {}
+    for target in Target:
+        members: dict[str, Any] = {}
+        for name, model in forecaster.members[target].items():
+            if isinstance(model, Boosted):
+                file = f"{target.value}.txt"
+                texts[file] = model.text
+                members[name] = {"file": file, "features": list(model.features), "log_scale": model.log_scale}
+            else:
+                members[name] = model.to_dict()
+        targets[target.value] = {"members": members, "blend": forecaster.blends[target].to_dict()}
+    spread = forecaster.spread.to_dict()
+    state = {
+        "targets": targets,
+        "level": forecaster.level,
+        "spread": spread,
+        "base_mean": forecaster.base_mean,
+    }
+    return {**state, "notes": list(forecaster.notes)}, texts
+
+
+def forecaster_from_state(state: dict[str, Any], folder: Path) -> Forecaster:
+    """The inverse of :func:`forecaster_state`; booster texts are read from `folder`."""
+    members: dict[Target, dict[str, Linear | Boosted]] = {}
+    for target in Target:
+        members[target] = {}
+        for name, saved in state["targets"][target.value]["members"].items():
+            if "file" in saved:
+                text = (folder / saved["file"]).read_text(encoding="utf-8")
+                members[target][name] = Boosted(tuple(saved["features"]), text, saved["log_scale"])
+            else:
+                members[target][name] = Linear.from_dict(saved)
+    return Forecaster(
+        members=members,
+        blends={target: Blend.from_dict(state["targets"][target.value]["blend"]) for target in Target},
+        level=state["level"],
+        spread=SpendSpread.from_dict(state["spread"]),
+        base_mean=state["base_mean"],
+        notes=tuple(state["notes"]),
+    )

@@ -1,0 +1,58 @@
+"""What a run read, wrote, used and took: manifest.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from churnlab.config import Params
+from churnlab.engine import write_text
+
+LIBRARIES = ("churnlab", "duckdb", "ibis-framework", "lifetimes", "lightgbm", "numpy", "pandas", "scikit-learn")
+
+
+class Manifest:
+    """Collects figures during a run and writes them at its end."""
+
+    def __init__(self) -> None:
+        self._figures: dict[str, Any] = {"seconds": {}, "files": {}}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time one step."""
+        start = time.perf_counter()
+        yield
+        self._figures["seconds"][name] = round(time.perf_counter() - start, 3)
+
+    def note(self, **figures: Any) -> None:
+        """Add named figures."""
+        self._figures |= figures
+
+    def file(self, path: Path) -> None:
+        """Add a written file's size and checksum."""
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        self._figures["files"][path.name] = {"bytes": path.stat().st_size, "sha256": digest}
+
+    def write(self, path: Path) -> None:
+        """Write everything, with library versions and peak memory."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        bytes_per_unit = 1 if sys.platform == "darwin" else 1024
+        whole = self._figures | {
+            "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+            "peak_memory_mb": round(peak * bytes_per_unit / 2**20, 1),
+        }
+        write_text(json.dumps(whole, indent=1, sort_keys=True, default=str) + "\n", path)
+
+
+def params_version(params: Params) -> str:
+    """Digest of all parameters, 12 hexadecimal digits."""
+    return hashlib.sha256(params.model_dump_json().encode()).hexdigest()[:12]

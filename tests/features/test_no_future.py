@@ -1,0 +1,86 @@
+"""Authority: nothing dated after the cutoff may reach a feature, whatever it is."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churnlab.config import Features
+from churnlab.features.occasions import occasions
+from churnlab.features.outcomes import outcomes
+from churnlab.features.rfm import rfm
+from churnlab.features.snapshots import feature_spec, snapshot
+
+CUTOFF = date(2024, 5, 31)
+
+
+def larger_amounts(later: pd.DataFrame) -> pd.DataFrame:
+    return later.assign(amount=1e9, gross=1e9, returned=1e9, items=1e6, discount=1e6, channel="future")
+
+
+def other_customers(later: pd.DataFrame) -> pd.DataFrame:
+    return later.assign(customer_id=[f"new{i}" for i in range(len(later))])
+
+
+def everyone_again(later: pd.DataFrame) -> pd.DataFrame:
+    return later.assign(customer_id=[f"c{i % 120:03d}" for i in range(len(later))], is_purchase=True)
+
+
+def nothing(later: pd.DataFrame) -> pd.DataFrame:
+    return later.iloc[:0]
+
+
+def half(later: pd.DataFrame) -> pd.DataFrame:
+    return later.sample(frac=0.5, random_state=np.random.default_rng(3))
+
+
+def corrupted(orders: pd.DataFrame, last_day: date, change) -> pd.DataFrame:
+    past = orders["day"] <= last_day
+    assert past.any() and not past.all()
+    return pd.concat([orders[past], change(orders[~past])], ignore_index=True)
+
+
+CHANGES = [larger_amounts, other_customers, everyone_again, nothing, half]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_features_are_bit_identical_whatever_comes_later(as_table, busy_shop, full_spec, change):
+    true, false = as_table(busy_shop), as_table(corrupted(busy_shop, CUTOFF, change))
+    same = {"check_exact": True}
+    pd.testing.assert_frame_equal(
+        snapshot(true, CUTOFF, full_spec), snapshot(false, CUTOFF, full_spec), **same
+    )
+    pd.testing.assert_frame_equal(rfm(true, CUTOFF).to_pandas(), rfm(false, CUTOFF).to_pandas(), **same)
+    by_day = [occasions(t, CUTOFF).order_by(["customer_id", "day"]).to_pandas() for t in (true, false)]
+    pd.testing.assert_frame_equal(*by_day, **same)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_outcomes_end_with_their_window(as_table, busy_shop, change):
+    false = as_table(corrupted(busy_shop, CUTOFF + timedelta(days=30), change))
+    pd.testing.assert_frame_equal(
+        outcomes(as_table(busy_shop), CUTOFF, 30), outcomes(false, CUTOFF, 30), check_exact=True
+    )
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_choice_of_columns_ends_with_the_earliest_snapshot(as_table, busy_shop, change):
+    settings = Features(
+        horizon_days=30,
+        windows_days=(7, 30),
+        half_lives_days=(20,),
+        max_snapshots=3,
+        min_step_days=7,
+        min_history_days=60,
+        max_lookback_days=400,
+    )
+    first = min(busy_shop["day"])
+    history = (CUTOFF - first).days + 1
+    plain = busy_shop.assign(channel=None, discount=0.0).astype({"channel": "str"})
+    plain["returned"] = plain["returned"].where(plain["day"] > CUTOFF, 0.0)
+    later = [as_table(plain), as_table(corrupted(plain, CUTOFF, change))]
+    specs = [feature_spec(orders, settings, history, 30) for orders in later]
+    assert specs[0] == specs[1]
+    assert not (specs[0].has_returns or specs[0].has_discount or specs[0].has_channel)
+    assert specs[0].has_items

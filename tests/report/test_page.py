@@ -1,0 +1,248 @@
+"""The page is one valid, self-contained document that shows what it is given and runs nothing it is given."""
+
+import dataclasses
+from datetime import date
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churnlab.evaluation import baselines, curves, plots
+from churnlab.report.page import ReportContext, headline, render
+from churnlab.report.tables import risk_value
+
+HOSTILE = '<script>alert("x")</script>'
+VOID = {"meta", "input", "br", "img", "hr", "link", "col", "path"}
+NAMES = ["مریم حسینی", "Αλέξανδρος", HOSTILE, '"><img src=x onerror=alert(1)>', "0001723", "{{ 7 * 7 }}"]
+
+
+class Reader(HTMLParser):
+    """Collects elements, attributes and text, and refuses tags closed out of order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.text = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.text.append(data)
+
+
+def read(html):
+    reader = Reader()
+    reader.feed(html)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def scores():
+    n = 60
+    return pd.DataFrame(
+        {
+            "customer_id": [f"c{k:02d}" for k in range(n)],
+            "churn_probability": np.linspace(0.02, 0.98, n),
+            "clv": np.linspace(500, 10, n),
+            "risk_label": ["low"] * 30 + ["medium"] * 18 + ["high"] * 12,
+            "value_label": ["top"] * 3 + ["high"] * 9 + ["medium"] * 18 + ["low"] * 30,
+            "frequency": np.arange(n) % 7,
+            "days_since_last_order": np.arange(n) * 3.0,
+        }
+    )
+
+
+def priority_list():
+    n = len(NAMES)
+    return pd.DataFrame(
+        {
+            "priority_rank": range(1, n + 1),
+            "customer_id": NAMES,
+            "action": "win_back_offer",
+            "channel": ["email", None] * (n // 2),
+            "expected_net_benefit": [1_500.0, 900, 800, 300, 200, 100],
+            "value_at_stake": 1000.0,
+            "cost": 2.6,
+            "group": ["treated"] * 4 + ["control"] * 2,
+            "why": ["سه ماه است خرید نکرده", HOSTILE, "Silent for 90 days.", None, "x & y", "a < b"],
+            "risk_label": "high",
+            "value_label": "top",
+            "churn_probability": 0.7,
+            "clv": 1_234_567.0,
+        }
+    )
+
+
+def figures_of_a_period(money):
+    return {
+        "period_start": date(2023, 1, 1),
+        "period_end": date(2023, 12, 31),
+        "customers": 3000,
+        "orders": 4500,
+        "repeat_customers": 900,
+        "revenue": 4500 * money,
+        "repeat_customer_rate": 0.3,
+        "purchase_frequency": 1.5,
+        "average_order_value": money,
+        "customer_value": 1.5 * money,
+    }
+
+
+@pytest.fixture(scope="module")
+def context():
+    base = scores()
+    truth = base.assign(churned=[0] * 30 + [1, 0] * 15, n_purchases=1, spend=base["clv"])
+    said = {"model": base, "silence": baselines.days_since_last_order(base)}
+    return ReportContext(
+        title="گزارش مشتریان",
+        currency_symbol="$",
+        as_of=date(2023, 12, 31),
+        horizon_days=90,
+        data_summary={"read": 1010, "accepted": 1000, "quarantined": 10, "reasons": {"future_date": 10}},
+        key_figures=[figures_of_a_period(40.0)],
+        risk_value=risk_value(base),
+        scores=pd.DataFrame({"customer_id": NAMES, "clv": 10.0, "reasons": [["A.", HOSTILE]] * len(NAMES)}),
+        metrics=baselines.compare(truth, said),
+        figures={"roc": plots.roc_figure(curves.roc(truth, {HOSTILE: base, "silence": said["silence"]}))},
+        priority_list=priority_list(),
+        notes=[HOSTILE],
+        provenance={"model_version": HOSTILE},
+    )
+
+
+@pytest.fixture(scope="module")
+def page(context):
+    return render(context)
+
+
+def test_is_one_valid_document(page):
+    reader = read(page)
+    assert page.startswith("<!doctype html>")
+    for tag in ("html", "head", "body", "title", "main", "h1"):
+        assert reader.tags.count(tag) == 1
+
+
+def test_loads_nothing_from_elsewhere(page):
+    """No element has an address that leaves the page, no style imports one, a policy forbids the rest."""
+    reader = read(page)
+    loading = {"src", "href", "action", "data", "poster", "srcset", "formaction"}
+    addresses = [value for _, name, value in reader.attributes if name in loading]
+    assert all(value.startswith("#") for value in addresses)
+    assert not {"link", "img", "iframe", "object", "embed", "base"} & set(reader.tags)
+    assert any("default-src 'none'" in value for tag, _, value in reader.attributes if tag == "meta")
+    style = page[page.index("<style>") : page.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_foreign_text_is_shown_and_never_run(page):
+    """Ids, reasons, notes and names of methods with markup in them reach the reader as text."""
+    reader = read(page)
+    text = "".join(reader.text)
+    for name in NAMES:
+        assert name in text
+    assert HOSTILE not in page
+    assert not [name for _, name, _ in reader.attributes if name.startswith("on")]
+
+
+def test_plotly_is_inlined_once(page):
+    assert page.count("plotly.js v") == 1
+
+
+def test_a_page_without_figures_is_light(context):
+    """Without figures plotly.js (over 4 MB) stays out."""
+    page = render(dataclasses.replace(context, figures={}))
+    read(page)
+    assert len(page) < 100_000
+
+
+def test_right_to_left_cells_choose_their_direction(page):
+    """Every customer's cell has dir=auto; the document has a language."""
+    reader = read(page)
+    cells = [value for tag, name, value in reader.attributes if (tag, name) == ("td", "dir")]
+    assert set(cells) == {"auto"}
+    assert len(cells) >= 2 * len(NAMES)
+    assert ("html", "lang", "en") in reader.attributes
+
+
+def test_opens_with_what_to_do(page):
+    """By hand: four treated bring 1,500 + 900 + 800 + 300 and cost 4 x 2.60; two are control."""
+    text = " ".join("".join(read(page).text).split())
+    assert "Contact 4 customers now for an expected net benefit of $3,500." in text
+    assert "It costs $10.40" in text
+    assert "the 2 control customers" in text
+
+
+def test_headline_counts_the_treated_only():
+    assert headline(priority_list()) == pytest.approx(
+        {"contacts": 4, "held_out": 2, "net_benefit": 3500.0, "cost": 10.4, "value_at_stake": 4000.0}
+    )
+
+
+def test_an_empty_shop_still_has_a_page(context):
+    """No contacts, no metrics, no figures, nothing in quarantine, no purchases: sentences say so."""
+    nothing = dict.fromkeys(
+        (
+            "repeat_customer_rate",
+            "purchase_frequency",
+            "average_order_value",
+            "customer_value",
+            "period_start",
+        )
+    )
+    page = render(
+        dataclasses.replace(
+            context,
+            key_figures=[figures_of_a_period(1.0) | nothing],
+            priority_list=priority_list().iloc[:0],
+            scores=context.scores.iloc[:0],
+            metrics=context.metrics.iloc[:0],
+            risk_value=context.risk_value.iloc[:0],
+            figures={},
+            notes=[],
+            data_summary={"read": 0, "accepted": 0, "quarantined": 0, "reasons": {}},
+        )
+    )
+    text = "".join(read(page).text)
+    for sentence in ("Contact nobody", "The list is empty", "No backtest was run", "Nothing was set aside"):
+        assert sentence in text
+    assert "nan" not in text.lower().split()
+
+
+def test_shows_the_first_rows_of_the_list_only(context):
+    page = render(dataclasses.replace(context, top_rows=2, scores=context.scores.iloc[:0], figures={}))
+    text = "".join(read(page).text)
+    assert "The first 2 of 6 customers" in text
+    assert NAMES[1] in text
+    assert "0001723" not in text
+
+
+def test_money_in_large_units_has_separators_and_no_decimals(context):
+    """Rial: 1,234,567,890 per order is printed in full, the symbol in front and isolated."""
+    big = dataclasses.replace(
+        context, key_figures=[figures_of_a_period(1_234_567_890.0)], currency_symbol="﷼", figures={}
+    )
+    text = "".join(read(render(big)).text)
+    assert "﷼1,234,567,890" in text
+    assert "1,234,567,890." not in text
+
+
+def test_period_of_the_key_figures_is_printed(page):
+    text = "".join(read(page).text)
+    assert "2023-01-01 to 2023-12-31: 3,000 customers placed 4,500 orders worth $180,000." in text
+    for value in ("30.0\u00a0%", "1.50", "$40.00", "$60.00"):
+        assert value in text
+
+
+def test_equal_input_gives_equal_text(context, page):
+    assert render(context) == page
