@@ -13,7 +13,6 @@ from typing import Any
 
 from churnlab.errors import DataError
 from churnlab.features.plan import LearningPlan
-from churnlab.models.training import BtydBook
 from churnlab.pipelines._run import Workspace
 
 
@@ -41,11 +40,6 @@ def ingested(work: Workspace) -> Ingested:
 def read_plan(work: Workspace) -> LearningPlan:
     """The plan that stage `features` wrote."""
     return LearningPlan.from_dict(read_json(work.plan))
-
-
-def read_book(work: Workspace) -> BtydBook:
-    """The BTYD models that stage `train_clv` wrote."""
-    return BtydBook.from_dict(read_json(work.clv_models))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from churnlab.config import Params, read_params
 from churnlab.errors import ChurnlabError
+from churnlab.operations.provenance import project_root
+from churnlab.operations.tracking_store import require_reachable
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,9 @@ def main(run: Callable[[Params], None], arguments: list[str] | None = None) -> N
     parser.add_argument("--params", default="params.yaml", type=Path, help="file of parameters (params.yaml)")
     options = parser.parse_args(arguments)
     try:
-        run(read_params(options.params))
+        params = read_params(options.params)
+        require_reachable(project_root())  # before work starts, not after it is done
+        run(params)
     except ChurnlabError as error:
         sys.stderr.write(f"{' '.join(str(error).split())}\n")
         raise SystemExit(2) from None

@@ -11,7 +11,8 @@ from churnlab.operations import tracking
 from churnlab.operations.provenance import project_root
 from churnlab.operations.recording import record_execution, run_key
 from churnlab.operations.sinks import write_csv
-from churnlab.pipelines._files import execution_files, read_json
+from churnlab.pipelines._files import read_json
+from churnlab.pipelines._record import execution_files, plots_page
 from churnlab.pipelines._run import Workspace, main
 
 
@@ -38,8 +39,8 @@ def track(params: Params, work: Workspace, summary: dict[str, float]) -> None:
     identity = {name: registered[name] for name in ("data_version", "model_digest", "training_id")}
     run_id = tracking.find_run(root, params.registry.experiment, run_key(params, identity["training_id"]))
     if run_id is None:
-        files, figures = execution_files(work, params)
-        run_id = record_execution(root, params, read_json(work.metrics), identity, files, figures)
+        files, page = execution_files(work), plots_page(work)
+        run_id = record_execution(root, params, read_json(work.metrics), identity, files, page)
     tracking.add_to_run(root, run_id, {f"plan.{name}": float(value) for name, value in summary.items()})
 
 

@@ -7,8 +7,8 @@ import json
 from churnlab.config import Params
 from churnlab.engine import read_parquet, write_text
 from churnlab.models.scorer import forecaster_state
-from churnlab.models.training import fit_learners
-from churnlab.pipelines._files import progress, read_book, read_plan
+from churnlab.models.training import BtydBook, fit_learners
+from churnlab.pipelines._files import read_json, progress, read_plan
 from churnlab.pipelines._run import Workspace, main
 
 
@@ -17,7 +17,7 @@ def run(params: Params) -> None:
     work = Workspace.of(params)
     with progress("churn and value learners", 1) as step:
         snapshots, current = read_parquet(work.snapshots), read_parquet(work.current)
-        plan, book = read_plan(work), read_book(work)
+        plan, book = read_plan(work), BtydBook.from_dict(read_json(work.clv_models))
         learners = fit_learners(snapshots, current, plan, book, params.churn, params.engine.threads)
         step("fitted")
     state, texts = forecaster_state(learners)

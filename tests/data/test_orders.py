@@ -10,10 +10,23 @@ import pytest
 from churnlab.data.contract import ORDER_KEYS
 from churnlab.data.orders import data_version, order_table
 
-COLUMNS = (
-    "customer_id order_id ts amount gross returned is_purchase n_lines items discount "
-    "n_products new_products n_categories new_categories channel"
-).split()
+COLUMNS = [
+    "customer_id",
+    "order_id",
+    "ts",
+    "amount",
+    "gross",
+    "returned",
+    "is_purchase",
+    "n_lines",
+    "items",
+    "discount",
+    "n_products",
+    "new_products",
+    "n_categories",
+    "new_categories",
+    "channel",
+]
 
 # fmt: off
 BY_HAND = [
@@ -37,7 +50,7 @@ BY_HAND = [
 
 @pytest.fixture
 def gather(con):
-    """Orders, sorted, of lines given as dicts; a line is a sale of 1.0 on 2024-01-01 unless it says otherwise."""
+    """Sorted orders of lines given as dicts; a line is a sale of 1.0 on 2024-01-01 unless it says more."""
 
     def run(*lines):
         usual = {"customer_id": "c", "ts": datetime(2024, 1, 1), "amount": 1.0, "is_return": False}
@@ -78,7 +91,17 @@ def test_the_types_of_orders(ledger_csv, ledger_columns, cleaned):
 
 
 def test_columns_that_the_source_lacks_are_absent(gather):
-    assert gather({}).schema.names == "customer_id order_id ts day amount gross returned is_purchase n_lines".split()
+    assert gather({}).schema.names == [
+        "customer_id",
+        "order_id",
+        "ts",
+        "day",
+        "amount",
+        "gross",
+        "returned",
+        "is_purchase",
+        "n_lines",
+    ]
 
 
 def test_without_order_ids_lines_of_one_moment_are_one_order(gather):
@@ -141,6 +164,11 @@ def test_the_data_version_knows_content_and_nothing_else(gather):
     assert data_version(gather(*reversed(lines))) == version
     rebatched = pa.Table.from_batches(orders.to_batches(max_chunksize=7))
     assert data_version(rebatched) == version
-    for other in ({"amount": 1.0000001}, {"channel": "app"}, {"channel": ""}, {"ts": datetime(2024, 1, 1, 0, 1)}):
+    for other in (
+        {"amount": 1.0000001},
+        {"channel": "app"},
+        {"channel": ""},
+        {"ts": datetime(2024, 1, 1, 0, 1)},
+    ):
         assert data_version(gather(lines[0] | other, *lines[1:])) != version
     assert data_version(gather(*lines[1:])) != version

@@ -59,7 +59,11 @@ def test_persian_in_its_windows_encoding(tmp_path, cleaned, write_csv):
     plain = cleaned(write_csv(tmp_path / "a.csv", HEADER, rows), MAPPED)
     text = [[*rows[0][:3], "1"]]
     other = cleaned(write_csv(tmp_path / "b.csv", HEADER, text, "cp1256"), MAPPED, {"encoding": "cp1256"})
-    assert plain.orders.customer_id.execute().tolist() == other.orders.customer_id.execute().tolist() == ["فاطمه"]
+    assert (
+        plain.orders.customer_id.execute().tolist()
+        == other.orders.customer_id.execute().tolist()
+        == ["فاطمه"]
+    )
 
 
 def test_gzip_even_without_its_ending(tmp_path, cleaned, reference):
@@ -110,7 +114,9 @@ def test_parquet_folder_whose_files_differ_in_types(tmp_path, cleaned, reference
 def test_rows_are_numbered_from_1_in_each_file(tmp_path, con, settings, write_csv):
     for name in ("a.csv", "b.csv"):
         write_csv(tmp_path / name, HEADER, GREEK[:2])
-    pq.write_table(pa.table(dict(zip(HEADER, zip(*GREEK[:2], strict=True), strict=True))), tmp_path / "c.parquet")
+    pq.write_table(
+        pa.table(dict(zip(HEADER, zip(*GREEK[:2], strict=True), strict=True))), tmp_path / "c.parquet"
+    )
     text = sources.read(con, settings(tmp_path / "*.csv", MAPPED)).to_pyarrow().to_pydict()
     assert text["source_file"] == ["a.csv", "a.csv", "b.csv", "b.csv"]
     assert text["source_row"] == [1, 2, 1, 2]
@@ -129,7 +135,9 @@ def test_more_rows_than_one_chunk_keep_their_numbers(tmp_path, con, settings, wr
 
 def test_a_missing_id_in_a_float_column_is_missing(tmp_path, cleaned):
     ts = [datetime(2024, 1, 1, tzinfo=UTC)] * 2
-    pd.DataFrame({"customer_id": [7.0, None], "ts": ts, "amount": [1.0, 2.0]}).to_parquet(tmp_path / "f.parquet")
+    pd.DataFrame({"customer_id": [7.0, None], "ts": ts, "amount": [1.0, 2.0]}).to_parquet(
+        tmp_path / "f.parquet"
+    )
     assert cleaned(tmp_path / "f.parquet").summary["quarantined_by_reason"] == {"customer_id_missing": 1}
 
 
@@ -141,15 +149,23 @@ def test_nothing_at_the_path(tmp_path, con, settings):
 
 def test_a_missing_column_is_named_beside_those_there_are(tmp_path, con, settings, write_csv):
     path = write_csv(tmp_path / "a.csv", HEADER, GREEK)
-    pq.write_table(pa.table({"customer_id": ["1"], "ts": ["2024-01-01"], "amount": [1.0]}), tmp_path / "a.parquet")
-    with pytest.raises(DataError, match=r"^a\.csv: column 'price' is not there: [^\n]*customer_id, ts, amount, order_id$"):
+    pq.write_table(
+        pa.table({"customer_id": ["1"], "ts": ["2024-01-01"], "amount": [1.0]}), tmp_path / "a.parquet"
+    )
+    with pytest.raises(
+        DataError, match=r"^a\.csv: column 'price' is not there: [^\n]*customer_id, ts, amount, order_id$"
+    ):
         sources.read(con, settings(path, {"amount": "price"}))
-    with pytest.raises(DataError, match=r"^a\.parquet: column 'order_id' is not there: [^\n]*customer_id, ts, amount$"):
+    with pytest.raises(
+        DataError, match=r"^a\.parquet: column 'order_id' is not there: [^\n]*customer_id, ts, amount$"
+    ):
         sources.read(con, settings(tmp_path / "a.parquet", MAPPED))
 
 
 def test_a_column_that_is_there_twice_is_refused(tmp_path, con, settings, write_csv):
-    path = write_csv(tmp_path / "a.csv", ["customer_id", "ts", "amount", "amount"], [["1", "2024-01-01", "1", "2"]])
+    path = write_csv(
+        tmp_path / "a.csv", ["customer_id", "ts", "amount", "amount"], [["1", "2024-01-01", "1", "2"]]
+    )
     with pytest.raises(DataError, match="'amount' is there twice"):
         sources.read(con, settings(path))
 

@@ -105,7 +105,7 @@ def clean(con: Backend, raw: ir.Table, data: Data) -> Cleaned:
     check(orders, ORDERS)
     check(quarantine, QUARANTINE)
     orders, quarantine = orders.order_by(*ORDER_KEYS), quarantine.order_by("source_file", "source_row")
-    return Cleaned(orders, quarantine, summarise(lines, orders, data))
+    return Cleaned(orders, quarantine, summarise(raw, lines, orders, data))
 
 
 def _check_settings(con: Backend, data: Data) -> None:
@@ -213,8 +213,14 @@ def _iso_moment(text: ir.StringValue, zone: str) -> ir.TimestampValue:
     text = text.re_replace(r"^(\d{4})(\d{2})(\d{2})$", r"\1-\2-\3")
     nothing = ibis.null("string")
     naive = text.re_search(NAIVE).ifelse(text, nothing).try_cast(MOMENT)
-    aware = text.re_search(AWARE).ifelse(text, nothing).try_cast(INSTANT)
+    aware = _seconds_and_offset(text.re_search(AWARE).ifelse(text, nothing)).try_cast(INSTANT)
     return naive.coalesce(_local(zone, aware))
+
+
+def _seconds_and_offset(text: ir.StringValue) -> ir.StringValue:
+    """The way that every DuckDB reads: seconds are written, and the offset is a number without a space."""
+    text = text.re_replace(r" ?(Z|UTC)$", "+00").re_replace(r" ([+-])", r"\1")
+    return text.re_replace(r"[T ](\d{2}:\d{2})([+-])", r" \1:00\2")
 
 
 def _is_blank(cell: ir.Value) -> ir.BooleanValue:
@@ -282,8 +288,8 @@ def quarantined_lines(lines: ir.Table) -> ir.Table:
     return refused.relocate("detail", after="reason")
 
 
-def summarise(lines: ir.Table, orders: ir.Table, data: Data) -> dict[str, Any]:
-    """What became of the lines, and what the orders hold; counts, days and flags, never an id."""
+def summarise(raw: ir.Table, lines: ir.Table, orders: ir.Table, data: Data) -> dict[str, Any]:
+    """What became of the raw lines, and what the orders hold; counts, days and flags, never an id."""
     reasons = (
         lines.group_by("reason").aggregate(n=lines.count(), returns=lines["is_return"].sum()).to_pyarrow()
     )
@@ -299,7 +305,7 @@ def summarise(lines: ir.Table, orders: ir.Table, data: Data) -> dict[str, Any]:
     facts = found.to_pyarrow().to_pylist()[0]
     days = {name: facts[name].isoformat() if facts[name] else None for name in ("first_day", "last_day")}
     return {
-        "rows_read": accepted["n"] + sum(refused.values()),
+        "rows_read": raw.count().execute(),
         "rows_accepted": accepted["n"],
         "rows_quarantined": sum(refused.values()),
         "quarantined_by_reason": refused,

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 PARQUET_ENDINGS = (".parquet", ".pq")
 TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-ROWS_PER_CHUNK = 16_384
+ROWS_PER_CHUNK = 1_024  # more of them at a time keep Python's garbage collector busy
+ROWS_PER_GROUP = 131_072
 NAMES_SHOWN = 40
 
 
@@ -159,7 +160,8 @@ def _read_text(con: Backend, files: list[Path], data: Data) -> ir.Table:
                 _check_names(records.header, mapped, file.name)
                 for columns in _chunks(records, [records.header.index(name) for name in mapped.values()]):
                     size = len(columns[0])
-                    writer.write_table(pa.table([pa.repeat(file.name, size), *columns], schema=schema))
+                    batch = pa.record_batch([pa.repeat(file.name, size), *columns], schema=schema)
+                    writer.write_batch(batch, row_group_size=ROWS_PER_GROUP)
     return con.read_parquet(glob.escape(str(target)))
 
 

@@ -1,4 +1,4 @@
-"""What is learned from one history: the cutoffs, the length of the label window, the columns, the unit of money."""
+"""What is learned from one history: cutoffs, label window, columns, unit of money."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ import pandas as pd
 from churnlab.config import Features
 from churnlab.errors import DataError
 from churnlab.features.outcomes import outcomes
-from churnlab.features.snapshots import FeatureSpec, feature_spec, snapshot, snapshot_cutoffs
+from churnlab.features.snapshots import (
+    FeatureSpec,
+    feature_spec,
+    money_scale_at,
+    snapshot,
+    snapshot_cutoffs,
+)
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -86,8 +92,7 @@ def learning_plan(orders: ir.Table, cutoff: date, horizon_days: int, settings: F
         There is no purchase up to the cutoff.
     """
     known = orders.filter(orders.day <= cutoff)
-    bought = known.filter(known.is_purchase)
-    first = bought.day.min().to_pyarrow().as_py()
+    first = known.filter(known.is_purchase).day.min().to_pyarrow().as_py()
     if first is None:
         raise DataError(f"orders: no purchase up to {cutoff}: choose a later cutoff")
     history = (cutoff - first).days + 1
@@ -100,7 +105,7 @@ def learning_plan(orders: ir.Table, cutoff: date, horizon_days: int, settings: F
         snapshots = snapshot_cutoffs(first, cutoff, label_days, shorter)
     earliest = (min([*snapshots, cutoff]) - first).days + 1
     spec = feature_spec(known, settings, earliest, horizon_days)
-    return LearningPlan(cutoff, horizon_days, label_days, tuple(snapshots), spec, _money_scale(bought))
+    return LearningPlan(cutoff, horizon_days, label_days, tuple(snapshots), spec, money_scale_at(known, cutoff))
 
 
 def labelled_snapshots(orders: ir.Table, plan: LearningPlan) -> Iterator[pd.DataFrame]:
@@ -146,9 +151,3 @@ MONEY = frozenset(
     }
 )
 
-
-def _money_scale(bought: ir.Table) -> float:
-    """Median value of the customer-days worth more than 0; a purchase log of zeros is counted in ones."""
-    days = bought.group_by("customer_id", "day").aggregate(value=bought.amount.sum())
-    median = days.value.median(where=days.value > 0).to_pyarrow().as_py()
-    return 1.0 if median is None else float(median)

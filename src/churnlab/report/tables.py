@@ -65,9 +65,11 @@ def risk_value(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        `risk_label`, `value_label`, `customers`, `value_at_stake` (money: sum of churn_probability * clv).
+        `risk_label`, `value_label`, `customers`, `value_at_stake` (money: sum of p * clv / (1 - p), since clv
+        already counts the chance p of leaving).
     """
-    stake = (scores["churn_probability"] * scores["clv"]).rename("stake")
+    odds = scores["churn_probability"] / (1 - scores["churn_probability"])
+    stake = (odds * scores["clv"]).rename("stake")
     return (
         pd.concat([scores[["risk_label", "value_label"]], stake], axis=1)
         .groupby(["risk_label", "value_label"])["stake"]

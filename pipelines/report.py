@@ -1,0 +1,73 @@
+"""DVC stage `report`: one self-contained page, and the first rows of the list on the terminal."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from churnlab.config import Params
+from churnlab.decisions.key_figures import key_figures
+from churnlab.engine import connect, read_parquet, write_text
+from churnlab.models.scorer import Scorer
+from churnlab.pipelines._files import ingested, read_json
+from churnlab.pipelines._record import figures
+from churnlab.pipelines._run import Workspace, main
+from churnlab.report.page import ReportContext, render
+from churnlab.report.tables import risk_value
+
+SHOWN = ("priority_rank", "customer_id", "action", "channel", "expected_net_benefit", "value_at_stake", "group", "why")
+MOST_VALUABLE = 20
+
+
+def run(params: Params) -> None:
+    """Everything written so far → outputs/report.html."""
+    work = Workspace.of(params)
+    found = ingested(work)
+    scores, plan = read_parquet(work.scores), read_parquet(work.priority_list)
+    orders = connect(params.engine).read_parquet(work.orders)
+    summary = {name.removeprefix("rows_"): value for name, value in found.summary.items()}
+    context = ReportContext(
+        title=params.report.title,
+        currency_symbol=params.report.currency_symbol,
+        as_of=found.as_of,
+        horizon_days=params.features.horizon_days,
+        data_summary={**summary, "reasons": found.summary["quarantined_by_reason"]},
+        key_figures=[key_figures(orders, found.as_of, days) for days in (365, None)],
+        risk_value=risk_value(scores),
+        scores=scores.nlargest(MOST_VALUABLE, "clv"),
+        metrics=read_parquet(work.comparison),
+        figures={name.replace("_", "-"): figure for name, figure in figures(work).items()},
+        priority_list=plan,
+        top_rows=params.report.top_rows,
+        notes=notes(work),
+        provenance={name: str(scores[name].iloc[0]) for name in ("model_version", "run_id", "data_version")},
+    )
+    write_text(render(context), work.report)
+    show(plan, work)
+
+
+def notes(work: Workspace) -> list[str]:
+    """Reservations of the model and of its promotion."""
+    registered = read_json(work.registration)
+    kept = list(Scorer.load(work.packaged_model).forecaster.notes)
+    if not registered["beats_baselines"]:
+        kept.append("In the backtest this model did not beat every baseline: " + "; ".join(registered["findings"]))
+    return kept
+
+
+def show(plan: pd.DataFrame, work: Workspace) -> None:
+    """Where the list and the page are, and the list's first ten rows."""
+    console = Console()
+    table = Table(title=f"First of {len(plan)} customers to contact", title_justify="left")
+    for name in SHOWN:
+        table.add_column(name, justify="right" if pd.api.types.is_numeric_dtype(plan[name]) else "left")
+    for row in plan.head(10)[list(SHOWN)].itertuples(index=False):
+        table.add_row(*(f"{cell:,.2f}" if isinstance(cell, float) else str(cell) for cell in row))
+    console.print(table)
+    console.print(f"Priority list: {work.priority_list} (and .csv)", soft_wrap=True)
+    console.print(f"Report:        {work.report}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,166 @@
+"""The command line: `churnlab …`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from churnlab.errors import ChurnlabError
+
+# Heavy libraries are imported inside the commands: `churnlab --help` must not wait for them.
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Which customers are about to leave, what each is worth, and whom to contact first.",
+)
+models = typer.Typer(no_args_is_help=True, help="The registered models and their champion.")
+app.add_typer(models, name="models")
+
+ParamsFile = Annotated[Path, typer.Option("--params", help="File of parameters.")]
+DEFAULT_PARAMS = Path("params.yaml")
+STAGES = {
+    "ingest": "Read the source, quarantine what breaks the contract, write the orders.",
+    "features": "Build the snapshots of the past and of today.",
+    "train_clv": "Fit the purchase and spend models (BG/NBD family, Gamma-Gamma).",
+    "train_churn": "Fit, blend and calibrate the learners (LightGBM, regressions).",
+    "evaluate": "Backtest at past cutoffs beside the baselines.",
+    "register": "Package the model, log the run to MLflow, promote it if it earned it.",
+    "prioritise": "Make the priority list from the scores.",
+    "report": "Write the HTML report and show the top of the list.",
+}
+ORDER = ("ingest", "features", "train_clv", "train_churn", "evaluate", "register", "score", "prioritise", "report")
+
+
+def _add_stage(name: str, text: str) -> None:
+    def command(params: ParamsFile = DEFAULT_PARAMS) -> None:
+        _run_stage(name, params)
+
+    command.__doc__ = text
+    app.command(name.replace("_", "-"))(command)
+
+
+def _run_stage(name: str, params: Path) -> None:
+    from importlib import import_module
+
+    from churnlab.config import read_params
+
+    import_module(f"churnlab.pipelines.{name}").run(read_params(params))
+
+
+for _name, _text in STAGES.items():
+    _add_stage(_name, _text)
+
+
+@app.command()
+def run(params: ParamsFile = DEFAULT_PARAMS) -> None:
+    """Run every stage in order without DVC."""
+    from churnlab.operations.provenance import project_root
+    from churnlab.operations.tracking_store import require_reachable
+
+    require_reachable(project_root())
+    for name in ORDER:
+        _run_stage(name, params)
+
+
+@app.command()
+def score(
+    params: ParamsFile = DEFAULT_PARAMS,
+    as_of: Annotated[str | None, typer.Option(help="Last day that is known, YYYY-MM-DD; the data's last.")] = None,
+    model: Annotated[str | None, typer.Option(help="models:/NAME@ALIAS, models:/NAME/VERSION or a folder.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for scores, quarantine and manifest.")] = None,
+) -> None:
+    """Read the source afresh and score every known customer: the nightly job."""
+    from churnlab.config import read_params
+    from churnlab.operations.nightly import score_source
+    from churnlab.pipelines._run import Workspace
+
+    settings = read_params(params)
+    work = Workspace.of(settings)
+    uri = model or str(work.packaged_model)
+    written = score_source(settings, _day(as_of, "--as-of") if as_of else None, uri, out or work.scores.parent)
+    typer.echo(f"{written}")
+
+
+@app.command()
+def backtest(
+    out: Annotated[Path, typer.Option(help="Parquet file for the forecasts.")],
+    cutoff: Annotated[list[str], typer.Option(help="Last day that is known, YYYY-MM-DD; may be repeated.")],
+    horizon: Annotated[int | None, typer.Option(help="Days to forecast; features.horizon_days.")] = None,
+    params: ParamsFile = DEFAULT_PARAMS,
+) -> None:
+    """Fit on data up to each cutoff only, forecast what follows, and print the metrics beside the baselines'."""
+    from churnlab.config import read_params
+    from churnlab.operations.backtesting import backtest_source
+
+    days = [_day(text, "--cutoff") for text in cutoff]
+    if horizon is not None and not 1 <= horizon <= 3650:
+        _fail(f"--horizon: {horizon} is not between 1 and 3650 days")
+    backtest_source(read_params(params), days, horizon, out)
+
+
+@models.command("list")
+def list_models(params: ParamsFile = DEFAULT_PARAMS) -> None:
+    """Every version, newest first, with its aliases and its gains over BTYD alone."""
+    from churnlab.config import read_params
+    from churnlab.operations import tracking
+    from churnlab.operations.provenance import project_root
+
+    name = read_params(params).registry.model_name
+    for record in tracking.list_versions(project_root(), name):
+        gains = " ".join(f"{k}={v}" for k, v in sorted(record.tags.items()) if k.startswith("gain_"))
+        aliases = ",".join(record.aliases) or "-"
+        typer.echo(f"{record.version}\t{aliases}\t{record.created:%Y-%m-%d %H:%M}\t{record.run_id}\t{gains}")
+
+
+@models.command()
+def promote(version: str, params: ParamsFile = DEFAULT_PARAMS) -> None:
+    """Make VERSION the champion."""
+    from churnlab.config import read_params
+    from churnlab.operations import tracking
+    from churnlab.operations.provenance import project_root
+
+    names = read_params(params).registry
+    tracking.promote(project_root(), names.model_name, names.champion_alias, version)
+    typer.echo(f"{names.model_name}@{names.champion_alias} is version {version}")
+
+
+@models.command()
+def rollback(params: ParamsFile = DEFAULT_PARAMS) -> None:
+    """Go back to the champion before the present one."""
+    from churnlab.config import read_params
+    from churnlab.operations import tracking
+    from churnlab.operations.provenance import project_root
+
+    names = read_params(params).registry
+    record = tracking.rollback(project_root(), names.model_name, names.champion_alias)
+    typer.echo(f"{names.model_name}@{names.champion_alias} is version {record.version}")
+
+
+def _day(text: str, option: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError:
+        _fail(f"{option}: {text!r} is not a day: write it as YYYY-MM-DD")
+
+
+def _fail(message: str) -> NoReturn:
+    raise ChurnlabError(message)
+
+
+def main() -> None:
+    """Run the command line: a mistake the user can mend is one line on stderr and exit code 2."""
+    try:
+        app()
+    except ChurnlabError as error:
+        sys.stderr.write(" ".join(str(error).split()) + "\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

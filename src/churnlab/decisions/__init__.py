@@ -1,0 +1,1 @@
+"""Whom to contact, with what: labels of customers, actions, priorities."""

@@ -1,0 +1,1 @@
+"""How good the forecasts are, beside naive ones, on moments that were not learnt from."""

@@ -1,0 +1,1 @@
+"""Purchase, spend and churn models, and the scorer that packages them."""

@@ -1,0 +1,1 @@
+"""Running it: scoring, tracking, manifests, files for people."""
