@@ -3,6 +3,7 @@
 import json
 import math
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ class TwoAMonth(PurchaseModel):
 
 
 def test_clv_of_a_steady_customer_is_an_annuity():
-    """By hand: 2 purchases a month of 10 at margin 0.3 are 6 a month; 12 months at 1 %: 6 * (1 - 1.01^-12) / 0.01."""
+    """By hand: 2 purchases a month of 10 at margin 0.3 are 6 a month: 6 * (1 - 1.01^-12) / 0.01."""
     steady = TwoAMonth("bgnbd", CDNOW, 0.0, 0.0, 0)
     found = clv(steady, np.array([10.0]), RFM.iloc[:1], 12, 0.01, 0.3)
     assert found == pytest.approx([6 * (1 - 1.01**-12) / 0.01])
@@ -40,7 +41,7 @@ def test_clv_without_discount_is_profit_on_all_expected_purchases():
 
 
 def test_clv_agrees_with_lifetimes_but_for_its_month_of_30_days():
-    """lifetimes counts months of 30 days: its sum over 12 steps with our months' discount differs by under 3 %."""
+    """lifetimes counts months of 30 days, ours have 30.44: under 3 % apart over a year."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import lifetimes
@@ -57,7 +58,7 @@ def test_clv_agrees_with_lifetimes_but_for_its_month_of_30_days():
 
 def test_clv_grows_with_months_and_falls_with_the_rate():
     values = [clv(MODEL, ORDER_VALUE, RFM, months, 0.01, 0.3) for months in (1, 6, 12, 36)]
-    assert all((later > sooner).all() for sooner, later in zip(values, values[1:], strict=False))
+    assert all((later > sooner).all() for sooner, later in pairwise(values))
     assert (clv(MODEL, ORDER_VALUE, RFM, 12, 0.05, 0.3) < values[2]).all()
     assert clv(MODEL, ORDER_VALUE * 1e6, RFM, 12, 0.01, 0.3) == pytest.approx(values[2] * 1e6, rel=1e-12)
 
@@ -74,18 +75,19 @@ def test_clv_refuses_order_values_of_other_customers():
 
 
 def test_coherent_follows_the_forecast_within_bounds():
-    """By hand: half, unchanged, at most 5 times, at least a fifth, and unchanged where nothing was expected."""
-    found = coherent(np.full(5, 100.0), np.array([5.0, 8.0, 90.0, 0.0, 3.0]), np.array([10.0, 8.0, 9.0, 9.0,
-    0.0])) assert found == pytest.approx([50, 100, 500, 20, 100])
+    """By hand: half, unchanged, at most 5 times, at least a fifth, unchanged where nothing was expected."""
+    forecast, own = np.array([5.0, 8.0, 90.0, 0.0, 3.0]), np.array([10.0, 8.0, 9.0, 9.0, 0.0])
+    found = coherent(np.full(5, 100.0), forecast, own)
+    assert found == pytest.approx([50, 100, 500, 20, 100])
 
 
 def outcomes(n: int, seed: int) -> dict[str, np.ndarray]:
     """Known churn probability and mean; frequent buyers' spend is steadier (gamma shape 1 + purchases)."""
     g = np.random.default_rng(seed)
     p, given_active = g.random(n), g.lognormal(3, 1, n)
-    purchases = g.choice([0.5, 3.0, 12.0], n)
+    purchases = np.resize([0.5, 3.0, 12.0], n) + g.random(n)
     active = g.random(n) >= p
-    shape = 1.0 + purchases
+    shape = 1.0 + np.floor(purchases)
     spend = np.where(active, given_active * g.gamma(shape, 1 / shape), 0.0)
     return {"p": p, "given_active": given_active, "purchases": purchases, "active": active, "spend": spend}
 
@@ -96,22 +98,22 @@ def spread(data: dict[str, np.ndarray]) -> SpendSpread:
 
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9])
 def test_interval_holds_what_it_promises_on_new_customers(coverage):
-    """Learnt on one half, tried on another: at most (1 - coverage)/2 beyond the high end, in each kind of buyer."""
+    """Learnt on some, tried on others: at most (1 - coverage) / 2 beyond either end, for each kind."""
     learnt = spread(outcomes(40_000, seed=1))
     new = outcomes(40_000, seed=2)
     low, high = learnt.interval(new["p"], new["given_active"], coverage, new["purchases"])
-    for purchases in (0.5, 3.0, 12.0):
-        kind = new["purchases"] == purchases
+    for fewest in (0.5, 3.0, 12.0):
+        kind = (new["purchases"] >= fewest) & (new["purchases"] < fewest + 1)
         # An end is only ever moved outwards (to the expectation), so nothing may fall beyond more often.
         assert (new["spend"] > high)[kind].mean() <= (1 - coverage) / 2 + 0.01
         assert (new["spend"] < low)[kind].mean() <= (1 - coverage) / 2 + 0.01
-    sure = (new["p"] < 0.02) & (new["purchases"] == 12.0)
+    sure = (new["p"] < 0.02) & (new["purchases"] >= 12.0)
     inside = ((new["spend"] >= low) & (new["spend"] <= high))[sure].mean()
-    assert inside == pytest.approx(coverage, abs=0.09)
+    assert inside == pytest.approx(coverage, abs=0.06)
 
 
 def test_interval_of_a_certain_leaver_and_a_likely_leaver():
-    """By hand: nothing at all; and with p = 0.95 the 90 % quantile of spend is 0, so the end is the expectation."""
+    """By hand: nothing; and with p = 0.95 the 90 % quantile of spend is 0, so the end is the expectation."""
     learnt = spread(outcomes(5000, seed=1))
     low, high = learnt.interval(np.array([1.0, 0.95]), np.array([100.0, 100.0]), 0.8, np.array([1.0, 1.0]))
     assert low == pytest.approx([0, 0])
@@ -119,7 +121,7 @@ def test_interval_of_a_certain_leaver_and_a_likely_leaver():
 
 
 def test_interval_of_a_certain_stayer_is_the_quantiles_of_the_ratio():
-    """With p = 0 the 80 % interval runs from the 10 % to the 90 % quantile of ratios, here 0.01, 0.02, ..., 2.00."""
+    """With p = 0 the ends are the 10 % and 90 % quantiles of the ratios, here 0.01, 0.02, ..., 2.00."""
     ratios = np.arange(1, 201) / 100
     learnt = fit_spread(ratios * 50, np.full(200, 50.0), np.ones(200), np.ones(200, dtype=bool))
     low, high = learnt.interval(np.zeros(1), np.array([10.0]), 0.8, np.ones(1))

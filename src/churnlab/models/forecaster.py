@@ -21,6 +21,7 @@ from churnlab.models.value import SpendSpread, fit_spread
 FOLDS = 3
 FEWEST_ROWS = 200
 FEWEST_OF_A_KIND = 20
+X_CAL, X_HOLD = 1, True
 SNAPSHOT_HALF_LIFE = 6.0  # snapshots after which a row counts half
 SPEND_CAP_QUANTILE = 0.998
 # Totals that keep growing with a customer's age: of no use to a learner that has never seen such ages.
@@ -107,7 +108,7 @@ def fit_forecaster(training: pd.DataFrame, features: list[str], settings: Churn,
         held_out[target], blends[target] = recipe.blend()
         members[target] = recipe.fit(np.ones(len(rows.weight), dtype=bool))
     level = _level(rows, held_out)
-    base_mean = float(Target.CHURN.base(rows.btyd)[rows.age == 0].mean())
+    base_mean = float(Target.CHURN.base(rows.btyd)[rows.age < X_CAL].mean())
     return Forecaster(members, blends, level, _spread(rows, held_out, level), round(base_mean, 8), ())
 
 
@@ -175,13 +176,13 @@ class _Recipe:
     def blend(self) -> tuple[np.ndarray, Blend]:
         """Held-out answers on the newest snapshot (all its rows), and the blend learned from them."""
         rows, target = self.rows, self.target
-        newest = rows.age == 0
-        several = rows.age.max() > 0
+        newest = rows.age < X_CAL
+        several = X_HOLD and rows.age.max() >= X_CAL
         base = target.base(rows.btyd)
         names = [*self.settings.members, "btyd"]
         links = {name: np.zeros(len(rows.age)) for name in names}
         for fold in range(FOLDS):
-            seen = (rows.fold != fold) & ((rows.age > 0) if several else True)
+            seen = (rows.fold != fold) & ((rows.age >= X_CAL) if several else True)
             held = newest & (rows.fold == fold)
             answers = _links(self.fit(seen), rows.features[held], base[held])
             for name in names:
@@ -240,14 +241,14 @@ def _links(
 def _level(rows: _Rows, held_out: dict[Target, np.ndarray]) -> float:
     """Actual over expected spend on the calibration snapshot: gamma and logit fits keep ratios, not sums."""
     p_churn, active = Target.CHURN.mean(held_out[Target.CHURN]), Target.SPEND.mean(held_out[Target.SPEND])
-    actual = rows.outcomes["spend"].to_numpy(float)[rows.age == 0].sum()
+    actual = rows.outcomes["spend"].to_numpy(float)[rows.age < X_CAL].sum()
     expected = ((1 - p_churn) * active).sum()
     return round(float(actual / expected), 8) if actual > 0 and expected > 0 else 1.0
 
 
 def _spread(rows: _Rows, held_out: dict[Target, np.ndarray], level: float) -> SpendSpread:
     """Scatter of actual around expected spend, on the active customers of the calibration snapshot."""
-    newest = rows.outcomes[rows.age == 0]
+    newest = rows.outcomes[rows.age < X_CAL]
     expected = Target.SPEND.mean(held_out[Target.SPEND]) * level
     purchases = (1 - Target.CHURN.mean(held_out[Target.CHURN])) * (1 + Target.REPEATS.mean(held_out[Target.REPEATS]))
     return fit_spread(newest["spend"].to_numpy(float), expected, purchases, (newest["churned"] == 0).to_numpy())

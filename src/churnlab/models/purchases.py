@@ -21,10 +21,11 @@ PARAMETERS = {
     "paretonbd": ("r", "alpha", "s", "beta"),
 }
 HISTORY = ["frequency", "recency", "T"]
-FLOOR, CEILING = 1e-6, 1e4
+FLOOR, CEILING = 1e-9, 1e4
+LEAST_BETA_WEIGHT = 1e-3
 FARTHEST_DAYS = 36525.0
 CHUNK_ROWS = 16384
-MAX_FIT_HISTORIES = 50_000
+MAX_FIT_CUSTOMERS = 50_000
 
 # Where the optimisers begin, times as shares of the longest T: as lifetimes does; few purchases; many
 # purchases.
@@ -35,6 +36,8 @@ _STARTS = (
 )
 _PARETO_STARTS = ((0.6, 0.25, 0.6, 0.3), (1.0, 0.1, 0.3, 1.0))
 _PARETO_FIT_NODES = 24
+PARETO_COARSE_CUSTOMERS = 1000
+PARETO_ROUND_GAIN = 1e-7  # log-likelihood per customer
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class PurchaseModel:
         ``bgnbd`` (Fader, Hardie & Lee 2005), ``mbgnbd`` (Batislam et al. 2007) or ``paretonbd``
         (Schmittlein, Morrison & Colombo 1987).
     params
-        r, alpha, a, b; or r, alpha, s, beta. Time unit: weeks. 8 significant digits, none below 1e-6.
+        r, alpha, a, b; or r, alpha, s, beta. Time unit: weeks. 8 significant digits, none below 1e-9.
     penalizer
         Coefficient of the L2 penalty under which the parameters were found.
     log_likelihood
@@ -147,7 +150,7 @@ def fit_family(rfm: pd.DataFrame, family: str, penalizers: Sequence[float]) -> F
 
     Equal histories are pooled; the result depends neither on the order of rows nor on how often it is asked
     for. Beyond 50,000 distinct histories, 50,000 customers evenly spaced in the order of (frequency, recency,
-    T) are learnt from. A parameter on the border of the family (no dropout at all, say) is kept at 1e-6.
+    T) are learnt from. A parameter on the border of the family (no dropout at all, say) stays just off it.
 
     Parameters
     ----------
@@ -169,7 +172,7 @@ def fit_family(rfm: pd.DataFrame, family: str, penalizers: Sequence[float]) -> F
     if (pooled["frequency"] > 0).sum() == 0:
         detail = f"no customer of {len(rfm)} bought on a second day"
         return Fit(None, [FitStep(family, None, "too little data", detail)])
-    learnt_from = _thinned(pooled)
+    learnt_from = _thinned(pooled, MAX_FIT_CUSTOMERS)
     steps = []
     for penalizer in penalizers:
         params, step = _attempt(learnt_from, family, float(penalizer))
@@ -223,9 +226,21 @@ def _attempt(pooled: pd.DataFrame, family: str, penalizer: float) -> tuple[dict[
     found, finding = _estimate(pooled, family, penalizer)
     if found is None:
         return None, FitStep(family, penalizer, "did not converge", finding)
-    params = {name: rounded(max(value, FLOOR)) for name, value in zip(PARAMETERS[family], found, strict=True)}
+    params = _off_the_border(dict(zip(PARAMETERS[family], found, strict=True)))
     outcome, detail = _verdict(pooled, family, params)
     return (params if outcome == "fitted" else None), FitStep(family, penalizer, outcome, detail)
+
+
+def _off_the_border(params: dict[str, float]) -> dict[str, float]:
+    """Parameters that ran to 0, at a place that says the same.
+
+    Where nobody (or everybody) leaves at a purchase, a and b shrink together, at a ratio that says how likely
+    it is: their sum is raised to less than the weight of one purchase, and the ratio kept.
+    """
+    weight = params.get("a", 1.0) + params.get("b", 1.0)
+    raised = LEAST_BETA_WEIGHT / weight if 0.0 < weight < LEAST_BETA_WEIGHT else 1.0
+    moved = {name: value * raised if name in {"a", "b"} else value for name, value in params.items()}
+    return {name: rounded(max(value, FLOOR)) for name, value in moved.items()}
 
 
 def _verdict(pooled: pd.DataFrame, family: str, params: dict[str, float]) -> tuple[Outcome, str]:
@@ -290,22 +305,27 @@ def _estimate_pareto(
 
     weeks = float(pooled["T"].max())
 
-    def search(start: Sequence[float], tolerance: float, iterations: int) -> tuple[float, list[float]]:
+    def search(some: pd.DataFrame, start: Sequence[float], tolerance: float) -> tuple[float, list[float]]:
         model = fitter(penalizer_coef=penalizer)
         model._negative_log_likelihood = _pareto_objective
-        columns = (pooled["frequency"], pooled["recency"], pooled["T"], pooled["weights"])
-        model.fit(*columns, initial_params=np.asarray(start), tol=tolerance, maxiter=iterations)
+        columns = (some["frequency"], some["recency"], some["T"], some["weights"])
+        model.fit(*columns, initial_params=np.asarray(start), tol=tolerance, maxiter=1000)
         r, alpha, s, beta = (float(value) for value in model.params_)
         return float(model._negative_log_likelihood_), [r, alpha / weeks, s, beta / weeks]
 
-    best = min(search(start, 1e-3, 300) for start in _PARETO_STARTS)
+    few = _thinned(pooled, PARETO_COARSE_CUSTOMERS)
+    _, coarse = min(search(few, start, 1e-4) for start in _PARETO_STARTS)
+    if len(few) < len(pooled) and max(coarse) > CEILING:
+        coarse = list(_PARETO_STARTS[0])  # few customers ran away; all of them need not
+    best = math.inf, coarse
     for tolerance in (1e-6, 1e-9, 1e-9):
         if max(best[1]) > CEILING:
             break
-        previous, best = best[0], min(best, search(best[1], tolerance, 1000))
+        previous, best = best[0], min(best, search(pooled, best[1], tolerance))
+        if previous - best[0] < PARETO_ROUND_GAIN:
+            break
     else:
-        if not math.isfinite(best[0]) or previous - best[0] > 1e-7:
-            return None, "the search still improves after its last round"
+        return None, "the search still improves after its last round"
     r, alpha, s, beta = best[1]
     return [r, alpha * weeks, s, beta * weeks], ""
 
@@ -329,9 +349,11 @@ def _model(pooled: pd.DataFrame, family: str, penalizer: float, params: dict[str
 
 
 def _log_likelihood(pooled: pd.DataFrame, family: str, params: dict[str, float]) -> float:
-    x, t_x, T, weights = (pooled[name].to_numpy(np.float64) for name in [*HISTORY, "weights"])
+    at = formulas(family, params)
+    columns = pooled[[*HISTORY, "weights"]].to_numpy(np.float64)
     with np.errstate(all="ignore"):
-        return float((weights * formulas(family, params).log_likelihood(x, t_x, T)).sum())
+        chunks = np.split(columns, range(CHUNK_ROWS, len(columns), CHUNK_ROWS))
+        return sum(float((w * at.log_likelihood(x, t_x, T)).sum()) for x, t_x, T, w in (c.T for c in chunks))
 
 
 def _positive(values: Any) -> bool:
@@ -350,12 +372,12 @@ def _pooled(rfm: pd.DataFrame) -> pd.DataFrame:
     return counted.assign(recency=counted["recency"] / DAYS_PER_WEEK, T=counted["T"] / DAYS_PER_WEEK)
 
 
-def _thinned(pooled: pd.DataFrame) -> pd.DataFrame:
-    """At most MAX_FIT_HISTORIES customers, evenly spaced in the order of their histories."""
-    if len(pooled) <= MAX_FIT_HISTORIES:
+def _thinned(pooled: pd.DataFrame, customers: int) -> pd.DataFrame:
+    """`pooled`; if it has more rows, `customers` of them, evenly spaced in the order of their histories."""
+    if len(pooled) <= customers:
         return pooled
     upto = pooled["weights"].cumsum().to_numpy()
-    place = (np.arange(MAX_FIT_HISTORIES) + 0.5) * (upto[-1] / MAX_FIT_HISTORIES)
+    place = (np.arange(customers) + 0.5) * (upto[-1] / customers)
     drawn = np.bincount(np.searchsorted(upto, place, side="right"), minlength=len(pooled))
     return pooled.assign(weights=drawn)[drawn > 0].reset_index(drop=True)
 

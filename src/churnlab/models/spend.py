@@ -280,8 +280,9 @@ def _pooled(repeats: Floats, value: Floats) -> pd.DataFrame:
 
 def _pooled_mean(rfm: pd.DataFrame, repeats: Floats, value: Floats) -> float:
     """Mean of the paid repeat purchase days; without any, of the paid first ones; without those, 0."""
-    if (repeats * value).sum() > 0:
-        return float((repeats * value).sum() / repeats[value > 0].sum())
+    spent = math.fsum(repeats * value)
+    if spent > 0:
+        return spent / math.fsum(repeats[value > 0])
     if "first_order_value" not in rfm.columns:
         return 0.0
     first = rfm["first_order_value"].to_numpy(np.float64)
