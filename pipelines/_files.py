@@ -1,16 +1,17 @@
-"""Reads what earlier stages wrote, and shows how far a stage has come."""
+"""What stages read of each other and show while they work."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from churnlab.engine import write_text
 from churnlab.errors import DataError
 from churnlab.features.plan import LearningPlan
 from churnlab.pipelines._run import Workspace
@@ -57,6 +58,11 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: is damaged: run the stage that writes it again") from error
     return loaded
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write JSON with sorted keys: equal content gives equal bytes."""
+    write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", path)
 
 
 @contextmanager

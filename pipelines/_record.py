@@ -23,7 +23,7 @@ DRAWN: dict[str, Callable[[pd.DataFrame], Any]] = {
 
 
 def execution_files(work: Workspace) -> list[tuple[Path, str]]:
-    """What a run's record keeps besides the model: metrics, forecasts of the backtest are left out as personal."""
+    """Files that a run's record keeps besides the model; single customers' forecasts stay out of it."""
     return [
         (work.ingest_summary, "data"),
         (work.plan, "data"),

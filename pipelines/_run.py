@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from churnlab.config import Params, read_params
@@ -14,91 +13,35 @@ from churnlab.operations.provenance import project_root
 from churnlab.operations.tracking_store import require_reachable
 
 
-@dataclass(frozen=True)
 class Workspace:
     """Every file that the stages write and read, under one root."""
 
-    root: Path
+    def __init__(self, root: Path) -> None:
+        data, models, reports, outputs = (root / room for room in ("data", "models", "reports", "outputs"))
+        self.orders = data / "orders.parquet"
+        self.quarantine = data / "quarantine.parquet"
+        self.ingest_summary = data / "ingest.json"
+        self.snapshots = data / "snapshots.parquet"
+        self.current = data / "current.parquet"
+        self.plan = data / "plan.json"
+        self.clv_models = models / "clv.json"
+        self.churn_model = models / "churn"
+        self.packaged_model = models / "packaged"
+        self.metrics = reports / "metrics.json"
+        self.backtest = reports / "backtest.parquet"
+        self.comparison = reports / "comparison.parquet"
+        self.plots = reports / "plots"
+        self.registration = reports / "registration.json"
+        self.plan_summary = reports / "plan.json"
+        self.manifest = reports / "manifest.json"
+        self.scores = outputs / "scores.parquet"
+        self.priority_list = outputs / "priority_list.parquet"
+        self.report = outputs / "report.html"
 
     @classmethod
     def of(cls, params: Params) -> Workspace:
+        """The workspace that the parameters name."""
         return cls(Path(params.workspace).expanduser())
-
-    @property
-    def orders(self) -> Path:
-        return self.root / "data" / "orders.parquet"
-
-    @property
-    def quarantine(self) -> Path:
-        return self.root / "data" / "quarantine.parquet"
-
-    @property
-    def ingest_summary(self) -> Path:
-        return self.root / "data" / "ingest.json"
-
-    @property
-    def snapshots(self) -> Path:
-        return self.root / "data" / "snapshots.parquet"
-
-    @property
-    def current(self) -> Path:
-        return self.root / "data" / "current.parquet"
-
-    @property
-    def plan(self) -> Path:
-        return self.root / "data" / "plan.json"
-
-    @property
-    def clv_models(self) -> Path:
-        return self.root / "models" / "clv.json"
-
-    @property
-    def churn_model(self) -> Path:
-        return self.root / "models" / "churn"
-
-    @property
-    def packaged_model(self) -> Path:
-        return self.root / "models" / "packaged"
-
-    @property
-    def metrics(self) -> Path:
-        return self.root / "reports" / "metrics.json"
-
-    @property
-    def backtest(self) -> Path:
-        return self.root / "reports" / "backtest.parquet"
-
-    @property
-    def comparison(self) -> Path:
-        return self.root / "reports" / "comparison.parquet"
-
-    @property
-    def plots(self) -> Path:
-        return self.root / "reports" / "plots"
-
-    @property
-    def registration(self) -> Path:
-        return self.root / "reports" / "registration.json"
-
-    @property
-    def scores(self) -> Path:
-        return self.root / "outputs" / "scores.parquet"
-
-    @property
-    def priority_list(self) -> Path:
-        return self.root / "outputs" / "priority_list.parquet"
-
-    @property
-    def plan_summary(self) -> Path:
-        return self.root / "reports" / "plan.json"
-
-    @property
-    def report(self) -> Path:
-        return self.root / "outputs" / "report.html"
-
-    @property
-    def manifest(self) -> Path:
-        return self.root / "reports" / "manifest.json"
 
 
 def main(run: Callable[[Params], None], arguments: list[str] | None = None) -> None:

@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
-import json
+from datetime import date
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from churnlab.config import Params
 from churnlab.engine import connect, write_parquet, write_text
-from churnlab.evaluation.backtest import backtest, measured, origins, truth_after
+from churnlab.evaluation.backtest import Backtest, backtest, measured, origins, truth_after
 from churnlab.evaluation.report_data import headline, plot_frames
-from churnlab.pipelines._files import ingested, progress
+from churnlab.pipelines._files import ingested, progress, write_json
 from churnlab.pipelines._run import Workspace, main
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 
 def run(params: Params) -> None:
-    """data/orders.parquet → reports/metrics.json, reports/backtest.parquet, reports/plots/."""
+    """data/orders.parquet → reports/metrics.json, comparison.parquet, backtest.parquet, plots/."""
     work = Workspace.of(params)
-    summary = ingested(work)
+    found = ingested(work)
     orders = connect(params.engine).read_parquet(work.orders)
-    horizon = params.features.horizon_days
-    cutoffs = origins(summary.first_day, summary.as_of, horizon, params)
+    cutoffs = origins(found.first_day, found.as_of, params.features.horizon_days, params)
     tables = []
     with progress("backtest", len(cutoffs)) as step:
         # the newest origin comes last: its forecasts are the ones that are drawn
         for cutoff in reversed(cutoffs):
-            test = backtest(orders, cutoff, horizon, params, summary.data_version)
-            truth = truth_after(orders, cutoff, horizon)
-            if truth is None:
-                raise AssertionError(f"the outcomes of {cutoff} are not in the log")
+            test, truth = tested(orders, cutoff, params, found.data_version)
             tables.append(measured(test, truth).assign(cutoff=cutoff.isoformat()))
             step(cutoff.isoformat())
     table = pd.concat(tables, ignore_index=True)
     write_parquet(table, work.comparison)
     write_parquet(truth.merge(test.predictions, on="customer_id", validate="one_to_one"), work.backtest)
-    write_text(json.dumps(headline(table), indent=1, sort_keys=True) + "\n", work.metrics)
+    write_json(headline(table), work.metrics)
     for name, frame in plot_frames(test, truth).items():
         write_text(frame.to_csv(index=False), work.plots / f"{name}.csv")
+
+
+def tested(
+    orders: ir.Table, cutoff: date, params: Params, data_version: str
+) -> tuple[Backtest, pd.DataFrame]:
+    """What was forecast at the cutoff, and what happened then."""
+    horizon = params.features.horizon_days
+    truth = truth_after(orders, cutoff, horizon)
+    if truth is None:
+        raise AssertionError(f"the outcomes of {cutoff} are not in the log")
+    return backtest(orders, cutoff, horizon, params, data_version), truth
 
 
 if __name__ == "__main__":

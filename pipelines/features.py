@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import pandas as pd
 
 from churnlab.config import Params
-from churnlab.engine import connect, write_parquet, write_text
+from churnlab.engine import connect, write_parquet
 from churnlab.features.plan import current_snapshot, labelled_snapshots, learning_plan
-from churnlab.pipelines._files import ingested, progress
+from churnlab.pipelines._files import ingested, progress, write_json
 from churnlab.pipelines._run import Workspace, main
 
 
 def run(params: Params) -> None:
-    """orders → data/plan.json, data/snapshots.parquet, data/current.parquet."""
+    """data/orders.parquet → data/plan.json, data/snapshots.parquet, data/current.parquet."""
     work = Workspace.of(params)
     summary = ingested(work)
     orders = connect(params.engine).read_parquet(work.orders)
@@ -29,7 +27,7 @@ def run(params: Params) -> None:
     snapshots = pd.concat(blocks, ignore_index=True) if blocks else current.iloc[:0]
     write_parquet(snapshots, work.snapshots)
     write_parquet(current, work.current)
-    write_text(json.dumps(plan.to_dict(), indent=1, sort_keys=True) + "\n", work.plan)
+    write_json(plan.to_dict(), work.plan)
 
 
 if __name__ == "__main__":

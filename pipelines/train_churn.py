@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 from churnlab.config import Params
 from churnlab.engine import read_parquet, write_text
 from churnlab.models.scorer import forecaster_state
 from churnlab.models.training import BtydBook, fit_learners
-from churnlab.pipelines._files import read_json, progress, read_plan
+from churnlab.pipelines._files import progress, read_json, read_plan, write_json
 from churnlab.pipelines._run import Workspace, main
 
 
@@ -23,7 +21,7 @@ def run(params: Params) -> None:
     state, texts = forecaster_state(learners)
     for name, text in texts.items():
         write_text(text, work.churn_model / name)
-    write_text(json.dumps(state, indent=1, sort_keys=True) + "\n", work.churn_model / "forecaster.json")
+    write_json(state, work.churn_model / "forecaster.json")
 
 
 if __name__ == "__main__":

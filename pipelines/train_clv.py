@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from churnlab.config import Params
-from churnlab.engine import read_parquet, write_text
+from churnlab.engine import read_parquet
 from churnlab.models.training import fit_book
-from churnlab.pipelines._files import progress, read_plan
+from churnlab.pipelines._files import progress, read_plan, write_json
 from churnlab.pipelines._run import Workspace, main
 
 
@@ -18,7 +16,7 @@ def run(params: Params) -> None:
     snapshots, current = read_parquet(work.snapshots), read_parquet(work.current)
     with progress("purchase and spend models", len(plan.snapshots) + 1) as step:
         book = fit_book(snapshots, current, plan, params.clv, step)
-    write_text(json.dumps(book.to_dict(), indent=1, sort_keys=True) + "\n", work.clv_models)
+    write_json(book.to_dict(), work.clv_models)
 
 
 if __name__ == "__main__":

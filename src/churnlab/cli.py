@@ -34,7 +34,17 @@ STAGES = {
     "prioritise": "Make the priority list from the scores.",
     "report": "Write the HTML report and show the top of the list.",
 }
-ORDER = ("ingest", "features", "train_clv", "train_churn", "evaluate", "register", "score", "prioritise", "report")
+ORDER = (
+    "ingest",
+    "features",
+    "train_clv",
+    "train_churn",
+    "evaluate",
+    "register",
+    "score",
+    "prioritise",
+    "report",
+)
 
 
 def _add_stage(name: str, text: str) -> None:
@@ -43,6 +53,8 @@ def _add_stage(name: str, text: str) -> None:
 
     command.__doc__ = text
     app.command(name.replace("_", "-"))(command)
+    if "_" in name:
+        app.command(name, hidden=True)(command)  # as dvc.yaml spells it
 
 
 def _run_stage(name: str, params: Path) -> None:
@@ -71,9 +83,19 @@ def run(params: ParamsFile = DEFAULT_PARAMS) -> None:
 @app.command()
 def score(
     params: ParamsFile = DEFAULT_PARAMS,
-    as_of: Annotated[str | None, typer.Option(help="Last day that is known, YYYY-MM-DD; the data's last.")] = None,
-    model: Annotated[str | None, typer.Option(help="models:/NAME@ALIAS, models:/NAME/VERSION or a folder.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for scores, quarantine and manifest.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Last day that is known, YYYY-MM-DD; the data's last.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="models:/NAME@ALIAS, models:/NAME/VERSION or a folder; models/packaged in the workspace, "
+            "or else the registered champion."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for scores, quarantine and manifest; the workspace's outputs.")
+    ] = None,
 ) -> None:
     """Read the source afresh and score every known customer: the nightly job."""
     from churnlab.config import read_params
@@ -81,10 +103,11 @@ def score(
     from churnlab.pipelines._run import Workspace
 
     settings = read_params(params)
-    work = Workspace.of(settings)
-    uri = model or str(work.packaged_model)
-    written = score_source(settings, _day(as_of, "--as-of") if as_of else None, uri, out or work.scores.parent)
-    typer.echo(f"{written}")
+    day = None if as_of is None else _day(as_of, "--as-of")
+    work, names = Workspace.of(settings), settings.registry
+    champion = f"models:/{names.model_name}@{names.champion_alias}"
+    default = str(work.packaged_model) if work.packaged_model.is_dir() else champion
+    typer.echo(score_source(settings, day, model or default, out or work.scores.parent))
 
 
 @app.command()
@@ -94,14 +117,16 @@ def backtest(
     horizon: Annotated[int | None, typer.Option(help="Days to forecast; features.horizon_days.")] = None,
     params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
-    """Fit on data up to each cutoff only, forecast what follows, and print the metrics beside the baselines'."""
+    """Fit on data up to each cutoff, forecast what follows, print the metrics beside the baselines'."""
     from churnlab.config import read_params
     from churnlab.operations.backtesting import backtest_source
 
+    settings = read_params(params)
     days = [_day(text, "--cutoff") for text in cutoff]
     if horizon is not None and not 1 <= horizon <= 3650:
-        _fail(f"--horizon: {horizon} is not between 1 and 3650 days")
-    backtest_source(read_params(params), days, horizon, out)
+        _fail(f"--horizon: {horizon} is not between 1 and 3650 days: name a number of days in between")
+    backtest_source(settings, days, horizon, out)
+    typer.echo(out)
 
 
 @models.command("list")

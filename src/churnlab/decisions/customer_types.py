@@ -18,7 +18,7 @@ NARROW_NEW_SHARE = 0.2
 
 
 def lifecycle_type(features: pd.DataFrame, new_customer_days: int) -> pd.Series:
-    """One type per customer: new, loyal, inactive or active, in this order of precedence after `new`.
+    """One type per customer; the first that fits of new, inactive, loyal, active.
 
     Parameters
     ----------
@@ -27,10 +27,16 @@ def lifecycle_type(features: pd.DataFrame, new_customer_days: int) -> pd.Series:
     new_customer_days
         First purchase within so many days: `new`.
 
+    Returns
+    -------
+    Series
+        Index of `features`.
+
     Notes
     -----
-    Silence is judged against the customer's own mean gap, and against the median gap of the base for those
-    who have none. `dissatisfied` and `potential` need returns-only customers or the interactions table.
+    Silence is judged against the customer's own mean gap, and against the median one of the base for those
+    who have none; in a base without a repeat buyer nobody is inactive. `potential` is given to returns-only
+    customers elsewhere; `dissatisfied` needs the interactions table.
     """
     own_gap = features["gap_mean_days"]
     rhythm = own_gap.fillna(own_gap.median()).fillna(np.inf)
@@ -43,10 +49,10 @@ def lifecycle_type(features: pd.DataFrame, new_customer_days: int) -> pd.Series:
 
 
 def buying_style(features: pd.DataFrame, value_label: pd.Series) -> pd.Series:
-    """One style per customer: loyal, discount, impulse, need-based, or unassigned.
+    """One style per customer; the first that fits of loyal, discount, impulse, need-based, unassigned.
 
     A style whose columns are absent is not assigned. `wandering` (much traffic, little revenue) needs visits,
-    which transactions do not hold.
+    which transactions do not hold. Below three repeat purchases there is no style to see.
 
     Parameters
     ----------
@@ -54,6 +60,11 @@ def buying_style(features: pd.DataFrame, value_label: pd.Series) -> pd.Series:
         frequency, gap_cv, order_value_cv; discount_share, products_new_share where the source has them.
     value_label
         low, medium, high or top, index as `features`.
+
+    Returns
+    -------
+    Series
+        Index of `features`.
     """
     nothing = pd.Series(np.nan, index=features.index)
     off = features.get("discount_share", nothing)
@@ -63,7 +74,9 @@ def buying_style(features: pd.DataFrame, value_label: pd.Series) -> pd.Series:
     loyal = repeats & value_label.isin(["high", "top"]) & ~irregular
     discount = repeats & (off >= DISCOUNT_SHARE)
     impulse = repeats & irregular & (features["order_value_cv"] > VARIED_ORDER_CV)
-    need = repeats & ((novelty <= NARROW_NEW_SHARE) | (~irregular & (features["order_value_cv"] <= VARIED_ORDER_CV)))
+    need = repeats & (
+        (novelty <= NARROW_NEW_SHARE) | (~irregular & (features["order_value_cv"] <= VARIED_ORDER_CV))
+    )
     chosen = np.select(
         [loyal, discount, impulse, need], ["loyal", "discount", "impulse", "need-based"], default="unassigned"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -24,39 +26,46 @@ LIST_COLUMNS = [
     "churn_probability",
     "clv",
 ]
+MONEY_DIGITS = 6
+HALVINGS = 50  # of the bracket around the price of money
 
 
 def net_benefit(churn_probability: np.ndarray, value_at_stake: np.ndarray, contact: Contact) -> np.ndarray:
-    """Expected worth of one contact, in money: p·γ(V - d) - (1 - p)·d - f (Neslin et al. 2006).
+    """Expected worth of one contact, in money: p·γ(V - d) - (1 - p)·d - f.
+
+    Neslin, Gupta, Kamakura, Lu & Mason (2006), "Defection detection", Journal of Marketing Research 43(2),
+    the profit of a campaign per customer contacted, its fixed cost left out: customers who would have stayed
+    take the incentive too.
 
     Parameters
     ----------
     churn_probability
-        p.
+        p, 0 to 1.
     value_at_stake
-        V, the discounted profit kept if the customer stays.
+        V, the discounted profit kept if the customer stays, in money.
     contact
-        d = incentive_cost, f = contact_cost, γ = save_rate.
+        d = incentive_cost, f = contact_cost (money), γ = save_rate (0 to 1).
     """
     p, d = churn_probability, contact.incentive_cost
     return p * contact.save_rate * (value_at_stake - d) - (1 - p) * d - contact.contact_cost
 
 
 def expected_cost(churn_probability: np.ndarray, contact: Contact) -> np.ndarray:
-    """f + d·(p·γ + 1 - p): the contact, and the incentive for all who accept it."""
+    """f + d·(p·γ + 1 - p), in money: the contact, and the incentive for all who are expected to take it."""
     p = churn_probability
     return contact.contact_cost + contact.incentive_cost * (p * contact.save_rate + 1 - p)
 
 
 def best_actions(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
-    """The most beneficial action per customer.
+    """The most beneficial action per customer, as if money were no object.
 
     Parameters
     ----------
     scores
-        customer_id, churn_probability, clv (clv counts the chance of leaving; what is at stake is clv / (1 - p)).
+        customer_id, churn_probability, clv (money; it counts the chance of leaving, so that what is at stake
+        is clv / (1 - churn_probability)).
     settings
-        actions with costs, incentives and save rates.
+        Actions with costs, incentives and save rates; the first named wins a tie.
 
     Returns
     -------
@@ -64,23 +73,8 @@ def best_actions(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
         Index of `scores`: action, channel, expected_net_benefit, value_at_stake, cost (money), priority_rank
         (1 is the highest benefit; ties by customer_id).
     """
-    p = scores["churn_probability"].to_numpy(float)
-    stake = scores["clv"].to_numpy(float) / (1 - p)
-    names = list(settings.actions)
-    benefits = np.column_stack([net_benefit(p, stake, settings.actions[name]) for name in names])
-    costs = np.column_stack([expected_cost(p, settings.actions[name]) for name in names])
-    best = benefits.argmax(axis=1)
-    rows = np.arange(len(scores))
-    out = pd.DataFrame(
-        {
-            "action": np.array(names, dtype=object)[best],
-            "channel": np.array([settings.actions[name].channel for name in names], dtype=object)[best],
-            "expected_net_benefit": np.round(benefits[rows, best], 6),
-            "value_at_stake": np.round(stake, 6),
-            "cost": np.round(costs[rows, best], 6),
-        },
-        index=scores.index,
-    ).astype({"action": "str", "channel": "str"})
+    options = _Options.of(scores, settings)
+    out = options.taken(options.benefits.argmax(axis=1)).set_index(scores.index)
     order = np.lexsort((scores["customer_id"].to_numpy(), -out["expected_net_benefit"].to_numpy()))
     rank = np.empty(len(out), dtype=np.int64)
     rank[order] = np.arange(1, len(out) + 1)
@@ -88,44 +82,149 @@ def best_actions(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
 
 
 def priority_list(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
-    """The contacts worth making, best first, until budget or capacity ends.
+    """The contacts that together are worth most within budget and capacity, best first.
+
+    Money has a price under a tight budget: each customer gets the action with the highest benefit less price
+    times cost, and the price is the lowest that the budget bears (Everett 1963, "Generalized Lagrange
+    multiplier method", Operations Research 11(3)). So a dear action may give way to a cheaper one than
+    :func:`best_actions` names. No contact with a net benefit of 0 or less is on the list.
 
     Parameters
     ----------
     scores
-        One row per customer: customer_id, churn_probability, clv, risk_label, value_label, horizon_days, reasons.
+        One row per customer: customer_id, churn_probability, clv (money), risk_label, value_label,
+        horizon_days, reasons (list of sentences, may be empty).
     settings
-        Actions, budget, capacity, and the share held out untreated; held-out customers stay on the list,
-        marked `control`, and cost nothing.
+        Actions, budget (money), max_contacts, and the share held out untreated; held-out customers stay on
+        the list, marked `control`, and use up neither budget nor capacity.
 
     Returns
     -------
     DataFrame
-        `LIST_COLUMNS`, by priority_rank 1 … n.
+        `LIST_COLUMNS`, sorted by priority_rank 1 … n: expected_net_benefit descending, ties by customer_id.
     """
-    plan = scores.drop(columns=["priority_rank", "expected_net_benefit"], errors="ignore").join(
-        best_actions(scores, settings), validate="one_to_one"
-    )
-    plan = plan[plan["expected_net_benefit"] > 0].sort_values("priority_rank")
-    control = held_out(plan["customer_id"], plan["action"], settings)
-    plan = plan.assign(group=np.where(control, "control", "treated"))
-    spent = (plan["cost"] * ~control).cumsum()
-    contacts = pd.Series(~control, index=plan.index).cumsum()
-    plan = plan[(spent <= settings.budget) & (contacts <= settings.max_contacts)]
-    plan = plan.assign(priority_rank=np.arange(1, len(plan) + 1), why=_why(plan))
+    people = scores.sort_values("customer_id", ignore_index=True)
+    options = _Options.of(people, settings)
+    control = held_out(people["customer_id"], settings)
+    action, rows = _best_list(options, control, settings)
+    plan = people.drop(columns=["priority_rank", "expected_net_benefit"], errors="ignore")
+    plan = plan.join(options.taken(action), validate="one_to_one")
+    plan = plan.assign(group=np.where(control, "control", "treated")).loc[np.sort(rows)]
+    plan = plan.sort_values("expected_net_benefit", ascending=False, kind="stable")
+    plan = plan.assign(priority_rank=np.arange(1, len(plan) + 1, dtype=np.int64), why=_why(plan))
     return plan[LIST_COLUMNS].reset_index(drop=True).astype({"group": "str", "why": "str"})
 
 
-def held_out(customer_id: pd.Series, action: pd.Series, settings: Decisions) -> np.ndarray:
-    """Who is in the control group: by a salted digest, so never by the order of rows or runs."""
-    texts = settings.salt + "\x1f" + action.astype(str) + "\x1f" + customer_id.astype(str)
+def held_out(customer_id: pd.Series, settings: Decisions) -> np.ndarray:
+    """Who is in the control group: by a salted digest, so never by the order of rows, runs or actions."""
+    texts = settings.salt + "\x1f" + customer_id.astype(str)
     shares = [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64 for text in texts]
-    return np.array(shares) < settings.control_share
+    return np.array(shares, dtype=np.float64) < settings.control_share
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What every action would bring and cost: one row per customer, one column per action."""
+
+    names: np.ndarray
+    channels: np.ndarray
+    benefits: np.ndarray
+    costs: np.ndarray
+    stake: np.ndarray
+
+    @classmethod
+    def of(cls, scores: pd.DataFrame, settings: Decisions) -> _Options:
+        p, worth = scores["churn_probability"].to_numpy(float), scores["clv"].to_numpy(float)
+        stake = np.divide(worth, 1 - p, out=np.zeros_like(worth), where=p < 1)
+        contacts = settings.actions.values()
+        return cls(
+            names=np.array(list(settings.actions), dtype=object),
+            channels=np.array([contact.channel for contact in contacts], dtype=object),
+            benefits=np.round(np.column_stack([net_benefit(p, stake, c) for c in contacts]), MONEY_DIGITS),
+            costs=np.round(np.column_stack([expected_cost(p, c) for c in contacts]), MONEY_DIGITS),
+            stake=stake,
+        )
+
+    def taken(self, action: np.ndarray) -> pd.DataFrame:
+        """One row per customer for the action of each, a number of a column."""
+        return pd.DataFrame(
+            {
+                "action": self.names[action],
+                "channel": self.channels[action],
+                "expected_net_benefit": _picked(self.benefits, action),
+                "value_at_stake": np.round(self.stake, MONEY_DIGITS),
+                "cost": _picked(self.costs, action),
+            }
+        ).astype({"action": "str", "channel": "str"})
+
+
+def _best_list(options: _Options, control: np.ndarray, settings: Decisions) -> tuple[np.ndarray, np.ndarray]:
+    """Everybody's action, and the rows on the list: of the prices tried, the one whose list is worth most."""
+    best, most = (np.zeros(len(control), dtype=int), np.zeros(0, dtype=int)), -1.0
+    for price in _prices(options, control, settings):
+        action, rows = _listed(options, control, settings.max_contacts, price)
+        spent = np.cumsum(np.where(control[rows], 0.0, _picked(options.costs, action)[rows]))
+        rows = rows[np.round(spent, MONEY_DIGITS) <= settings.budget]
+        worth = float(_picked(options.benefits, action)[rows[~control[rows]]].sum())
+        if worth > most:
+            best, most = (action, rows), worth
+    return best
+
+
+def _prices(options: _Options, control: np.ndarray, settings: Decisions) -> Sequence[float]:
+    """Prices around the one at which the list just costs the budget; 0 alone where the budget is ample."""
+
+    def dear(price: float) -> bool:
+        action, rows = _listed(options, control, settings.max_contacts, price)
+        return float(_picked(options.costs, action)[rows[~control[rows]]].sum()) > settings.budget
+
+    if not dear(0.0):
+        return (0.0,)
+    paid = options.costs > 0
+    low, high = 0.0, float(np.max(options.benefits[paid] / options.costs[paid]))
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if dear(middle) else (low, middle)
+    return (0.0, low, high)
+
+
+def _listed(
+    options: _Options, control: np.ndarray, max_contacts: int, price: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Everybody's action at a price of money, and the rows that capacity allows, most beneficial first."""
+    net = options.benefits - price * options.costs
+    action = net.argmax(axis=1)
+    gain = _picked(net, action)
+    order = np.argsort(-gain, kind="stable")
+    order = order[gain[order] > 0]
+    return action, order[np.cumsum(~control[order]) <= max_contacts]
+
+
+def _picked(values: np.ndarray, action: np.ndarray) -> np.ndarray:
+    return values[np.arange(len(action)), action]
 
 
 def _why(plan: pd.DataFrame) -> list[str]:
-    texts = []
-    for row in plan.itertuples():
-        first = row.reasons[0] if len(row.reasons) else "No single reason stands out"
-        texts.append(f"{row.churn_probability:.0%} chance of no order in {row.horizon_days} days. {first}.")
-    return texts
+    figures = zip(
+        plan["churn_probability"], plan["horizon_days"], plan["value_at_stake"], plan["reasons"], strict=True
+    )
+    return [
+        f"{_percent(p)} chance of no order in {days} days, {stake:,.2f} profit at stake. {_reason(reasons)}."
+        for p, days, stake, reasons in figures
+    ]
+
+
+def _percent(share: float) -> str:
+    """A share in whole percent; what is not certain is not called 0 % or 100 %."""
+    if share > 0.99:
+        return "Over 99%"
+    return "Under 1%" if share < 0.01 else f"{share:.0%}"
+
+
+def _reason(reasons: Sequence[str] | None) -> str:
+    """The strongest reason that raises the risk, or else the strongest."""
+    told = [] if reasons is None else list(reasons)
+    return next(
+        (text for text in told if "raises the risk" in text),
+        told[0] if told else "No single reason stands out",
+    )

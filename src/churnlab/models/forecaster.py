@@ -21,7 +21,7 @@ from churnlab.models.value import SpendSpread, fit_spread
 FOLDS = 3
 FEWEST_ROWS = 200
 FEWEST_OF_A_KIND = 20
-X_CAL, X_HOLD = 1, True
+CALIBRATION_SNAPSHOTS = 3  # one alone takes a passing month for the level
 SNAPSHOT_HALF_LIFE = 6.0  # snapshots after which a row counts half
 SPEND_CAP_QUANTILE = 0.998
 # Totals that keep growing with a customer's age: of no use to a learner that has never seen such ages.
@@ -83,9 +83,9 @@ class Forecaster:
 def fit_forecaster(training: pd.DataFrame, features: list[str], settings: Churn, threads: int) -> Forecaster:
     """Learn from snapshots whose outcomes are known.
 
-    Trees are counted on a later snapshot and other customers than they were grown on; weights, calibration
-    and level are learned on the newest snapshot from learners that saw neither it nor its customers; then the
-    learners are fitted again on everything.
+    Trees are counted on a later snapshot and other customers than they were grown on. Weights, calibration,
+    trust and level are learned on the still later newest snapshots, from answers to customers whom the learners
+    had never seen. Then the learners are fitted again on everything.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def fit_forecaster(training: pd.DataFrame, features: list[str], settings: Churn,
         held_out[target], blends[target] = recipe.blend()
         members[target] = recipe.fit(np.ones(len(rows.weight), dtype=bool))
     level = _level(rows, held_out)
-    base_mean = float(Target.CHURN.base(rows.btyd)[rows.age < X_CAL].mean())
+    base_mean = float(Target.CHURN.base(rows.btyd)[rows.newest].mean())
     return Forecaster(members, blends, level, _spread(rows, held_out, level), round(base_mean, 8), ())
 
 
@@ -148,6 +148,11 @@ class _Rows:
     fold: np.ndarray
     weight: np.ndarray
 
+    @property
+    def newest(self) -> np.ndarray:
+        """Rows of the snapshots on which the blend is learned and calibrated."""
+        return self.age < CALIBRATION_SNAPSHOTS
+
     @classmethod
     def of(cls, training: pd.DataFrame, features: list[str]) -> _Rows:
         training = training.reset_index(drop=True)
@@ -174,15 +179,14 @@ class _Recipe:
     threads: int
 
     def blend(self) -> tuple[np.ndarray, Blend]:
-        """Held-out answers on the newest snapshot (all its rows), and the blend learned from them."""
+        """Answers to held-out customers on the newest snapshots (all their rows), and the blend learned from them."""
         rows, target = self.rows, self.target
-        newest = rows.age < X_CAL
-        several = X_HOLD and rows.age.max() >= X_CAL
+        newest = rows.newest
         base = target.base(rows.btyd)
         names = [*self.settings.members, "btyd"]
         links = {name: np.zeros(len(rows.age)) for name in names}
         for fold in range(FOLDS):
-            seen = (rows.fold != fold) & ((rows.age >= X_CAL) if several else True)
+            seen = rows.fold != fold
             held = newest & (rows.fold == fold)
             answers = _links(self.fit(seen), rows.features[held], base[held])
             for name in names:
@@ -214,9 +218,9 @@ class _Recipe:
 
     @cached_property
     def _rounds(self) -> int:
-        """Trees by early stopping: grown on older snapshots, checked on the next but newest, other customers."""
+        """Trees by early stopping: grown on the oldest snapshots, checked on a later one and other customers."""
         rows, target = self.rows, self.target
-        checked = min(1, int(rows.age.max()))
+        checked = min(CALIBRATION_SNAPSHOTS, int(rows.age.max()))
         older = rows.age > checked if (rows.age > checked).any() else rows.age >= checked
         learnable = target.learnable(rows.outcomes)
         train = older & (rows.fold != 0) & learnable
@@ -241,14 +245,14 @@ def _links(
 def _level(rows: _Rows, held_out: dict[Target, np.ndarray]) -> float:
     """Actual over expected spend on the calibration snapshot: gamma and logit fits keep ratios, not sums."""
     p_churn, active = Target.CHURN.mean(held_out[Target.CHURN]), Target.SPEND.mean(held_out[Target.SPEND])
-    actual = rows.outcomes["spend"].to_numpy(float)[rows.age < X_CAL].sum()
+    actual = rows.outcomes["spend"].to_numpy(float)[rows.newest].sum()
     expected = ((1 - p_churn) * active).sum()
     return round(float(actual / expected), 8) if actual > 0 and expected > 0 else 1.0
 
 
 def _spread(rows: _Rows, held_out: dict[Target, np.ndarray], level: float) -> SpendSpread:
     """Scatter of actual around expected spend, on the active customers of the calibration snapshot."""
-    newest = rows.outcomes[rows.age < X_CAL]
+    newest = rows.outcomes[rows.newest]
     expected = Target.SPEND.mean(held_out[Target.SPEND]) * level
     purchases = (1 - Target.CHURN.mean(held_out[Target.CHURN])) * (1 + Target.REPEATS.mean(held_out[Target.REPEATS]))
     return fit_spread(newest["spend"].to_numpy(float), expected, purchases, (newest["churned"] == 0).to_numpy())

@@ -1,4 +1,4 @@
-"""`churnlab backtest`: reads the source, backtests at given cutoffs, writes the forecasts, prints the metrics."""
+"""`churnlab backtest`: backtests a source at given cutoffs, writes the forecasts, prints the metrics."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich.console import Console
@@ -15,8 +16,13 @@ from rich.table import Table
 from churnlab.config import Params
 from churnlab.data import cleaning, sources
 from churnlab.engine import connect, write_parquet
-from churnlab.evaluation.backtest import backtest, measured, truth_after
+from churnlab.errors import DataError
+from churnlab.evaluation.backtest import Backtest, backtest, measured, truth_after
 
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+FARTHEST_DAYS = 3650
 PRINTED = {
     "churn": ("roc_auc", "average_precision", "brier", "log_loss", "ece", "lift_at_10pct"),
     "purchases": ("mae", "normalised_gini", "aggregate_bias"),
@@ -27,32 +33,68 @@ PRINTED = {
 def backtest_source(params: Params, cutoffs: Sequence[date], horizon_days: int | None, out: Path) -> None:
     """Fit at each cutoff on what was known then, and write one row per customer and cutoff.
 
-    The file has the columns of `PREDICTIONS`, and `cutoff` where there are several cutoffs. Metrics are printed
-    where the log reaches to the end of the horizon.
+    The file has the columns of `PREDICTIONS`, and `cutoff` where there are several cutoffs. Metrics are
+    printed where the log reaches to the end of the horizon.
+
+    Parameters
+    ----------
+    cutoffs
+        Last days that are known; one given twice counts once.
+    horizon_days
+        Length of the forecast; features.horizon_days if None.
+    out
+        Parquet file.
+
+    Raises
+    ------
+    DataError
+        The source cannot be read, a cutoff lies before the first purchase or far beyond the last line, or the
+        file cannot be written.
     """
+    if out.is_dir():
+        raise DataError(f"{out}: is a folder: name a Parquet file with --out")
+    days = list(dict.fromkeys(cutoffs))
     horizon = horizon_days or params.features.horizon_days
     con = connect(params.engine)
     cleaned = cleaning.clean(con, sources.read(con, params.data), params.data)
     orders = con.create_table("orders", cleaned.orders.to_pyarrow())
+    _require_reach(orders, days)
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     tables = []
-    errors = Console(stderr=True)
-    for cutoff in cutoffs:
+    for cutoff in days:
         with errors.status(f"backtest {cutoff}") if sys.stderr.isatty() else nullcontext():
             test = backtest(orders, cutoff, horizon, params, cleaned.summary["data_version"])
-        tables.append(test.predictions.assign(cutoff=cutoff) if len(cutoffs) > 1 else test.predictions)
-        for note in test.scorer.forecaster.notes:
-            errors.print(f"{cutoff}: {note}", soft_wrap=True, highlight=False)
-        truth = truth_after(orders, cutoff, horizon)
-        if truth is None:
-            errors.print(f"{cutoff}: the log ends before {horizon} days have passed: no metrics", highlight=False)
-            continue
-        _print(measured(test, truth), f"{cutoff}, {horizon} days, {len(truth):,} customers")
+        tables.append(test.predictions.assign(cutoff=cutoff) if len(days) > 1 else test.predictions)
+        _tell(test, truth_after(orders, cutoff, horizon), errors)
     write_parquet(pd.concat(tables, ignore_index=True), out)
+
+
+def _require_reach(orders: ir.Table, cutoffs: Sequence[date]) -> None:
+    """Refuse all cutoffs before the first is fitted."""
+    bought = orders.filter(orders.is_purchase)
+    first, last = (getattr(bought.day, end)().to_pyarrow().as_py() for end in ("min", "max"))
+    if first is None:
+        raise DataError("orders: hold no purchase: check data.columns, and the quarantine that ingest writes")
+    for cutoff in cutoffs:
+        if cutoff < first:
+            raise DataError(f"orders: begin on {first}, after the cutoff {cutoff}: choose a later --cutoff")
+        if (cutoff - last).days > FARTHEST_DAYS:
+            raise DataError(f"orders: end on {last}, over ten years before {cutoff}: correct --cutoff")
+
+
+def _tell(test: Backtest, truth: pd.DataFrame | None, errors: Console) -> None:
+    """Reservations to stderr, metrics to stdout."""
+    for note in test.scorer.forecaster.notes:
+        errors.print(f"{test.cutoff}: {note}")
+    if truth is None:
+        errors.print(f"{test.cutoff}: the log ends before {test.horizon_days} days have passed: no metrics")
+        return
+    _print(measured(test, truth), f"{test.cutoff}, {test.horizon_days} days, {len(truth):,} customers")
 
 
 def _print(table: pd.DataFrame, title: str) -> None:
     methods = list(dict.fromkeys(table["method"]))
-    cells = table.set_index(["target", "metric", "method"])["value"]
+    cells = table.set_index(["target", "metric", "method"])["value"].to_dict()
     shown = Table(title=title, title_justify="left")
     for name in ("", *methods):
         shown.add_column(name, justify="right" if name else "left")
@@ -60,5 +102,5 @@ def _print(table: pd.DataFrame, title: str) -> None:
         for metric in metrics:
             values = [cells.get((target, metric, method)) for method in methods]
             shown.add_row(f"{target} {metric}", *("" if v is None else f"{v:.4f}" for v in values))
+    # a file or a pipe has no width of its own
     Console(width=max(100, 24 + 16 * len(methods))).print(shown)
-

@@ -10,14 +10,25 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from churnlab.config import Params
 from churnlab.engine import write_text
+from churnlab.operations.provenance import commit, project_root
 
-LIBRARIES = ("churnlab", "duckdb", "ibis-framework", "lifetimes", "lightgbm", "numpy", "pandas", "scikit-learn")
+LIBRARIES = (
+    "churnlab",
+    "duckdb",
+    "ibis-framework",
+    "lifetimes",
+    "lightgbm",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+)
 
 
 class Manifest:
@@ -39,18 +50,29 @@ class Manifest:
 
     def file(self, path: Path) -> None:
         """Add a written file's size and checksum."""
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as handle:
+            digest = hashlib.file_digest(handle, "sha256").hexdigest()
         self._figures["files"][path.name] = {"bytes": path.stat().st_size, "sha256": digest}
 
     def write(self, path: Path) -> None:
-        """Write everything, with library versions and peak memory."""
+        """Write everything, with versions of code and libraries and peak memory (MiB)."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         bytes_per_unit = 1 if sys.platform == "darwin" else 1024
+        code = commit(project_root())
         whole = self._figures | {
-            "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+            "commit": code and asdict(code),
+            "versions": {name: _version(name) for name in LIBRARIES} | {"python": platform.python_version()},
             "peak_memory_mb": round(peak * bytes_per_unit / 2**20, 1),
         }
         write_text(json.dumps(whole, indent=1, sort_keys=True, default=str) + "\n", path)
+
+
+def _version(name: str) -> str | None:
+    """None where a library runs from a bare folder."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def params_version(params: Params) -> str:

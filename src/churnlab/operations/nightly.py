@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,17 +16,19 @@ from churnlab.models.scorer import Scorer
 from churnlab.operations.manifest import Manifest, params_version
 from churnlab.operations.promotion import training_id
 from churnlab.operations.provenance import project_root
-from churnlab.operations.scoring import SCORES, Provenance, score_customers
-from churnlab.operations.tracking import fetch_model
+from churnlab.operations.scoring import FARTHEST_DAYS, SCORES, Provenance, score_customers
+from churnlab.operations.tracking import FetchedModel, fetch_model
 
 
 def score_source(params: Params, as_of: date | None, model: str, out: Path) -> Path:
     """Score every customer known on `as_of` and write scores.parquet, quarantine.parquet and manifest.json.
 
+    The manifest comes last: where it is, the other two are whole.
+
     Parameters
     ----------
     as_of
-        The data's last day if None.
+        Last day that is known; the data's last day if None.
     model
         `models:/NAME@ALIAS`, `models:/NAME/VERSION` or a folder.
     out
@@ -39,7 +42,7 @@ def score_source(params: Params, as_of: date | None, model: str, out: Path) -> P
     Raises
     ------
     DataError
-        The source cannot be read or nobody is known on `as_of`.
+        The source cannot be read, nobody is known on `as_of`, or a file cannot be written.
     ModelError, TrackingError
         The model cannot be found or loaded.
     """
@@ -51,23 +54,44 @@ def score_source(params: Params, as_of: date | None, model: str, out: Path) -> P
     with manifest.step("ingest"):
         cleaned = cleaning.clean(con, sources.read(con, params.data), params.data)
         quarantine, orders = cleaned.quarantine.to_pyarrow(), cleaned.orders.to_pyarrow()
-    summary = cleaned.summary
-    if not summary["rows_accepted"]:
-        raise DataError(f"data: none of {summary['rows_read']} lines can be used: churnlab ingest writes their reasons")
-    day = as_of or date.fromisoformat(summary["as_of"])
-    local = fetched.version == "local"
-    source = Provenance(
-        scorer.digest if local else fetched.version,
-        training_id(scorer.digest, scorer.data_version) if local else fetched.run_id,
-        summary["data_version"],
-    )
+    day = scoring_day(as_of, cleaned.summary)
+    source = _provenance(fetched, scorer, cleaned.summary["data_version"])
     with manifest.step("score"):
         scores = score_customers(con.create_table("orders", orders), scorer, day, params.decisions, source)
     table = pa.Table.from_pandas(scores, schema=SCORES, preserve_index=False)
-    for name, content in (("quarantine", quarantine), ("scores", table)):
-        write_parquet(content, out / f"{name}.parquet")
-        manifest.file(out / f"{name}.parquet")
-    rows = {name: summary[f"rows_{name}"] for name in ("read", "accepted", "quarantined")}
-    manifest.note(rows={**rows, "scored": len(scores)}, as_of=day, params=params_version(params), **vars(source))
+    with manifest.step("write"):
+        for name, content in (("quarantine", quarantine), ("scores", table)):
+            write_parquet(content, out / f"{name}.parquet")
+            manifest.file(out / f"{name}.parquet")
+    rows = {name: cleaned.summary[f"rows_{name}"] for name in ("read", "accepted", "quarantined")}
+    manifest.note(
+        rows={**rows, "scored": len(scores)}, as_of=day, params=params_version(params), **vars(source)
+    )
     manifest.write(out / "manifest.json")
     return out / "scores.parquet"
+
+
+def scoring_day(as_of: date | None, summary: dict[str, Any]) -> date:
+    """The last day that is known: as asked for, or the data's.
+
+    Raises
+    ------
+    DataError
+        Not one line of the source can be used, or the day is over ten years after the last of them.
+    """
+    if not summary["rows_accepted"]:
+        raise DataError(
+            f"data: none of {summary['rows_read']} lines can be used: churnlab ingest writes the reasons"
+        )
+    last = date.fromisoformat(summary["last_day"])
+    day = as_of or date.fromisoformat(summary["as_of"])
+    if (day - last).days > FARTHEST_DAYS:
+        raise DataError(f"orders: end on {last}, over ten years before {day}: correct --as-of")
+    return day
+
+
+def _provenance(fetched: FetchedModel, scorer: Scorer, data_version: str) -> Provenance:
+    """A registered model goes by its version and run, a folder by its content."""
+    if fetched.version == "local":
+        return Provenance(scorer.digest, training_id(scorer.digest, scorer.data_version), data_version)
+    return Provenance(fetched.version, fetched.run_id, data_version)

@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from churnlab.evaluation.backtest import MODEL
+
 Headline = Mapping[str, Mapping[str, Mapping[str, float]]]
-MODEL = "churnlab"
+DIGITS = 9  # of a gain: a difference of two decimals must not miss the tolerance by a last bit
 # target, metric, and whether less is better; one of each kind that decisions rest on
 JUDGED = (("churn", "log_loss", True), ("churn", "roc_auc", False), ("spend", "normalised_gini", False))
 
@@ -26,43 +28,67 @@ def against_baselines(headline: Headline, tolerance: float) -> Verdict:
     Parameters
     ----------
     headline
-        method → target → metric → mean over the backtest cutoffs.
+        method → target → metric → mean over the backtest cutoffs; the model's own method is `churnlab`.
+    tolerance
+        Absolute, the same for every metric.
     """
     findings, good = [], True
     for target, metric, less in JUDGED:
-        rivals = {m: v[target][metric] for m, v in headline.items() if m != MODEL and metric in v.get(target, {})}
-        own = headline[MODEL].get(target, {}).get(metric)
+        found = {method: targets.get(target, {}).get(metric) for method, targets in headline.items()}
+        own = found.pop(MODEL)
+        rivals = {method: value for method, value in found.items() if value is not None}
         if not rivals or own is None:
             findings.append(f"{target} {metric}: not defined on this history, not judged")
             continue
-        best = min(rivals, key=lambda m: rivals[m] if less else -rivals[m])
-        gain = (rivals[best] - own) if less else (own - rivals[best])
+        gain, best = min((_gain(own, value, less), method) for method, value in rivals.items())
         good = good and gain >= -tolerance
-        findings.append(f"{target} {metric}: {own:.4f}, best baseline {best} {rivals[best]:.4f}, gain {gain:+.4f}")
+        findings.append(
+            f"{target} {metric}: {own:.4f}, best baseline {best} {rivals[best]:.4f}, gain {gain:+.4f}"
+        )
     return Verdict(good, tuple(findings))
 
 
 def gains(headline: Headline) -> dict[str, float]:
-    """The gain over BTYD's primary family per judged metric: comparable between models of different data."""
-    rival = next((m for m in headline if m.startswith("btyd_")), None)
+    """The gain over BTYD alone per judged metric: comparable between models of different data.
+
+    Returns
+    -------
+    dict
+        `gain_TARGET_METRIC`: over the family that does best on the metric, positive where churnlab is better.
+    """
     out = {}
     for target, metric, less in JUDGED:
-        own = headline[MODEL].get(target, {}).get(metric)
-        other = headline.get(rival or "", {}).get(target, {}).get(metric)
-        if own is not None and other is not None:
-            out[f"gain_{target}_{metric}"] = round((other - own) if less else (own - other), 6)
+        found = {method: targets.get(target, {}).get(metric) for method, targets in headline.items()}
+        own = found[MODEL]
+        rivals = [value for name, value in found.items() if name.startswith("btyd_") and value is not None]
+        if own is not None and rivals:
+            out[f"gain_{target}_{metric}"] = round(min(_gain(own, value, less) for value in rivals), 6)
     return out
 
 
 def against_champion(new: Mapping[str, float], champion_tags: Mapping[str, str], tolerance: float) -> Verdict:
-    """Not behind the champion's recorded gains over BTYD by more than `tolerance` on any of them."""
+    """Not behind the champion's recorded gains over BTYD by more than `tolerance` on any of them.
+
+    Parameters
+    ----------
+    new
+        From :func:`gains`.
+    champion_tags
+        The champion's tags, of which those named as in `new` count; empty where there is no champion.
+    tolerance
+        Absolute.
+    """
     findings, good = [], True
     for name, gain in new.items():
         if name in champion_tags:
             before = float(champion_tags[name])
-            good = good and gain >= before - tolerance
+            good = good and round(gain - before, DIGITS) >= -tolerance
             findings.append(f"{name}: {gain:+.4f}, champion's {before:+.4f}")
     return Verdict(good, tuple(findings))
+
+
+def _gain(own: float, other: float, less_is_better: bool) -> float:
+    return round((other - own) if less_is_better else (own - other), DIGITS)
 
 
 def training_id(model_digest: str, data_version: str) -> str:

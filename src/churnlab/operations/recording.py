@@ -63,7 +63,8 @@ def synthetic_example(features: pd.DataFrame) -> pd.DataFrame:
     middle = numbers.median().fillna(0.0)
     upper = numbers.quantile(0.75).fillna(0.0)
     rows = pd.DataFrame([middle, upper]).reset_index(drop=True).astype("float64")
-    # an inner consistent history: silence cannot outlast the time as a customer
+    # a history that agrees with itself: medians of different customers need not
     rows["recency"] = rows[["recency", "T"]].min(axis=1)
+    rows["days_since_last_order"] = rows["T"] - rows["recency"]
     rows.insert(0, "customer_id", ["example-1", "example-2"])
     return rows[list(features.columns)]

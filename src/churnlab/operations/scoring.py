@@ -89,23 +89,26 @@ def score_customers(
     Returns
     -------
     DataFrame
-        The columns of `SCORES`, sorted by customer_id. expected_next_order_date is the median date of the next order of
-        a customer who is still buying; empty where that is over ten years away.
+        The columns of `SCORES`, sorted by customer_id. expected_next_order_date is the median date of the
+        next order of a customer who is still buying; empty where that is over ten years away. Customers with
+        returns only are scored by the purchase model as if their first return had been an order.
 
     Raises
     ------
     DataError
-        Nobody is known on `as_of`.
+        Nobody is known on `as_of`, or the orders lack a column that the model needs.
     """
     known = orders.filter(orders.day <= as_of)
     buyers = current_snapshot(known, scorer.plan, as_of)
-    scores = _bought(buyers, scorer, settings)
     others = _never_bought(known, as_of)
-    if len(others):
-        scores = pd.concat([scores, scorer.outlook(others).assign(**_unknown(others))], ignore_index=True)
-    if scores.empty:
+    if buyers.empty and others.empty:
         raise DataError(f"orders: no customer is known on {as_of}: choose a later --as-of")
-    scores = scores.sort_values("customer_id", ignore_index=True)
+    parts = []
+    if len(buyers):
+        parts.append(_bought(buyers, scorer, settings))
+    if len(others):
+        parts.append(_only_returned(others, scorer))
+    scores = pd.concat(parts, ignore_index=True).sort_values("customer_id", ignore_index=True)
     scores = scores.assign(
         as_of=as_of,
         horizon_days=scorer.plan.horizon_days,
@@ -119,8 +122,6 @@ def score_customers(
 
 
 def _bought(buyers: pd.DataFrame, scorer: Scorer, settings: Decisions) -> pd.DataFrame:
-    if buyers.empty:
-        return pd.DataFrame()
     predicted = scorer.predict(buyers)
     shown = buyers[["customer_id", "frequency", "recency", "T", "monetary_value", "days_since_last_order"]]
     scores = shown.merge(predicted, on="customer_id", validate="one_to_one")
@@ -139,13 +140,13 @@ def _never_bought(known: ir.Table, as_of: date) -> pd.DataFrame:
     return pd.DataFrame({"customer_id": rows["customer_id"].astype("str"), "T": days})
 
 
-def _unknown(others: pd.DataFrame) -> dict[str, object]:
-    text = ["Only returns are on record, no purchase yet"]
-    return {
-        "lifecycle_type": "potential",
-        "buying_style": "unassigned",
-        "reasons": pd.Series([text] * len(others), index=others.index, dtype=object),
-    }
+def _only_returned(others: pd.DataFrame, scorer: Scorer) -> pd.DataFrame:
+    told = [["Only returns are on record, no purchase yet"] for _ in range(len(others))]
+    return scorer.outlook(others).assign(
+        lifecycle_type="potential",
+        buying_style="unassigned",
+        reasons=pd.Series(told, index=others.index, dtype=object),
+    )
 
 
 def _dates(as_of: date, days: pd.Series) -> pd.Series:

@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from churnlab.engine import write_text
 
-# A spreadsheet runs a cell that starts so as a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet runs a cell that starts so as a formula; the wide signs are what East Asian keyboards type.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+BYTE_ORDER_MARK = "\ufeff"  # without it, spreadsheets take UTF-8 for the script of the machine
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as UTF-8 CSV that a spreadsheet opens safely and in the right script.
 
-    Text cells that would run as a formula get a leading apostrophe; lists become JSON.
+    Text cells that would run as a formula get a leading apostrophe; lists become JSON. Text is quoted, so
+    that a spreadsheet which splits at another character finds no formula inside a cell either.
+
+    Parameters
+    ----------
+    frame
+        Columns of numbers, text, dates or lists.
+    path
+        Replaced at once; its folder is made if need be.
+
+    Raises
+    ------
+    DataError
+        The file cannot be written.
     """
-    safe = frame.apply(lambda column: column if pd.api.types.is_numeric_dtype(column) else column.map(_cell))
-    write_text("\ufeff" + safe.to_csv(index=False), path)
+    safe = pd.DataFrame({name: _safe(frame[name]) for name in frame.columns})
+    text = safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    write_text(BYTE_ORDER_MARK + text, path)
 
 
-def _cell(value: object) -> object:
-    if isinstance(value, list):
+def _safe(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    return pd.Series([_cell(value) for value in column], index=column.index, dtype=object)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
         value = json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+    # some spreadsheets look past leading blanks
+    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS):
         return "'" + value
     return value

@@ -62,8 +62,10 @@ def day(value: Any) -> str:
 
 
 def sentences(value: Any) -> str:
-    """A list of sentences as one line; a dash where there is none."""
-    return MISSING if _absent(value) or not len(value) else " ".join(value)
+    """A list of sentences as one line, each with its full stop; a dash where there is none."""
+    if _absent(value) or not len(value):
+        return MISSING
+    return " ".join(part if part.endswith((".", "!", "?", "؟", "。")) else f"{part}." for part in value)
 
 
 def _absent(value: Any) -> bool:

@@ -47,7 +47,7 @@ class ReportContext:
         `reasons`.
     metrics
         Frame of :func:`churnlab.evaluation.baselines.compare`, the model's rows first;
-        rows of several cutoffs are averaged.
+        rows of several cutoffs are averaged, and a column `cutoff` is named in the text.
     figures
         Names (letters, digits, dashes) to Plotly figures, in order.
     priority_list
@@ -90,6 +90,7 @@ def render(context: ReportContext) -> str:
         matrix=matrix(context.risk_value),
         value_labels=VALUES,
         metric_table=metric_table(context.metrics),
+        cutoffs=_cutoffs(context.metrics),
         priority=_records(context.priority_list.head(context.top_rows)),
         top_customers=_records(context.scores),
         figures=[piece(figure, name) for name, figure in context.figures.items()],
@@ -114,6 +115,10 @@ def headline(priority_list: pd.DataFrame) -> dict[str, Any]:
         "cost": float(treated["cost"].sum()),
         "value_at_stake": float(treated["value_at_stake"].sum()),
     }
+
+
+def _cutoffs(metrics: pd.DataFrame) -> list[str]:
+    return sorted(formats.day(cutoff) for cutoff in metrics["cutoff"].unique()) if "cutoff" in metrics else []
 
 
 def _environment(context: ReportContext) -> Environment:

@@ -1,0 +1,133 @@
+"""A small shop that every room's tests may use: a seeded log of purchases and returns, and a model of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from churnlab.config import Params, read_params
+
+ROOT = Path(__file__).parents[1]
+FIRST_DAY = date(2022, 1, 1)
+LAST_DAY = FIRST_DAY + timedelta(days=499)
+RETURNS_ONLY = ("only-returns-1", "only-returns-2")
+SMALL_SETTINGS: dict[str, Any] = {
+    "features": {
+        "horizon_days": 60,
+        "windows_days": [30, 90],
+        "half_lives_days": [20, 80],
+        "max_snapshots": 3,
+        "min_step_days": 30,
+        "min_history_days": 90,
+        "max_lookback_days": 200,
+    },
+    "clv": {"families": ["bgnbd"], "penalizers": [0.0, 0.01]},
+    "churn": {"max_rounds": 30, "early_stopping_rounds": 10, "min_data_in_leaf": 20},
+    "evaluation": {"origins": 1},
+    "engine": {"threads": 1},  # on so few rows two threads only wait for each other
+}
+
+
+@dataclass(frozen=True)
+class SmallLog:
+    """A log of 402 customers and 500 days on disk.
+
+    `frame`: customer_id, ts (date), amount, as in `csv`; `settings`: the content of params.yaml for it, its
+    workspace being `folder`; `file`: those settings as YAML.
+    """
+
+    FIRST_DAY = FIRST_DAY
+    LAST_DAY = LAST_DAY
+    RETURNS_ONLY = RETURNS_ONLY
+    TRAINED_ON = FIRST_DAY + timedelta(days=400)  # the cutoff of `small_scorer`
+
+    folder: Path
+    csv: Path
+    frame: pd.DataFrame
+    settings: dict[str, Any]
+    file: Path
+
+    @property
+    def params(self) -> Params:
+        return read_params(self.file)
+
+
+def purchases_and_returns(seed: int = 20, customers: int = 400) -> pd.DataFrame:
+    """Customers who buy at their own Poisson rate and may drop out after any purchase, as BG/NBD assumes."""
+    rng = np.random.default_rng(seed)
+    rows: list[tuple[str, date, float]] = []
+    for number in range(customers):
+        day = float(rng.uniform(0, 300))
+        gap, leaves = 1 / rng.gamma(1.2, 1 / 35), rng.beta(0.8, 3.0)
+        price = rng.gamma(6.0, 5.0)
+        while day < 500:
+            bought = FIRST_DAY + timedelta(days=int(day))
+            amount = round(float(price * rng.gamma(4.0, 0.25)), 2)
+            rows.append((f"c{number:03d}", bought, amount))
+            returned = bought + timedelta(days=int(rng.integers(1, 10)))
+            if rng.random() < 0.08 and returned <= LAST_DAY:
+                rows.append((f"c{number:03d}", returned, -round(amount / 2, 2)))
+            if rng.random() < leaves:
+                break
+            day += float(rng.exponential(gap))
+    rows += [(name, date(2022, 6, 1), -5.0) for name in RETURNS_ONLY]
+    rows.append(("c000", LAST_DAY, 20.0))
+    return pd.DataFrame(rows, columns=["customer_id", "ts", "amount"]).sort_values("ts", kind="stable")
+
+
+def small_settings(csv: Path, workspace: Path) -> dict[str, Any]:
+    """The shipped params.yaml, with this file as its source and quick settings."""
+    settings: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    settings["workspace"] = str(workspace)
+    settings["data"] |= {"dataset": None, "path": str(csv)}
+    for section, values in SMALL_SETTINGS.items():
+        settings[section] |= values
+    return settings
+
+
+@pytest.fixture(scope="session")
+def small_log(tmp_path_factory: pytest.TempPathFactory) -> SmallLog:
+    """402 customers, 500 days, two of the customers with returns only. Read-only."""
+    folder = tmp_path_factory.mktemp("small")
+    frame = purchases_and_returns()
+    csv, file = folder / "log.csv", folder / "params.yaml"
+    frame.to_csv(csv, index=False)
+    settings = small_settings(csv, folder)
+    file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return SmallLog(folder, csv, frame, settings, file)
+
+
+@pytest.fixture(scope="session")
+def small_orders(small_log: SmallLog) -> Any:
+    """The log as ingest would write it: an Ibis table of orders."""
+    from churnlab.data import cleaning, sources
+    from churnlab.engine import connect
+
+    params = small_log.params
+    con = connect(params.engine)
+    cleaned = cleaning.clean(con, sources.read(con, params.data), params.data)
+    return con.create_table("orders", cleaned.orders.to_pyarrow())
+
+
+@pytest.fixture(scope="session")
+def small_scorer(small_log: SmallLog, small_orders: Any) -> Any:
+    """A model of the log up to day 400, learners and all."""
+    from churnlab.evaluation.backtest import fit_scorer
+
+    scorer, _ = fit_scorer(small_orders, small_log.TRAINED_ON, 60, small_log.params, "small")
+    return scorer
+
+
+@pytest.fixture(scope="session")
+def small_model(small_scorer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model in a folder. Read-only."""
+    folder = tmp_path_factory.mktemp("model") / "packaged"
+    small_scorer.save(folder)
+    return folder
