@@ -13,7 +13,6 @@ from typing import Any
 
 from churnlab.engine import write_text
 from churnlab.errors import DataError
-from churnlab.features.plan import LearningPlan
 from churnlab.pipelines._run import Workspace
 
 
@@ -36,11 +35,6 @@ def ingested(work: Workspace) -> Ingested:
         date.fromisoformat(summary["as_of"]),
         summary["data_version"],
     )
-
-
-def read_plan(work: Workspace) -> LearningPlan:
-    """The plan that stage `features` wrote."""
-    return LearningPlan.from_dict(read_json(work.plan))
 
 
 def read_json(path: Path) -> dict[str, Any]:

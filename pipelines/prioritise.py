@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 from churnlab.config import Params
 from churnlab.decisions.priority import priority_list
-from churnlab.engine import read_parquet, write_parquet, write_text
+from churnlab.engine import read_parquet, write_parquet
 from churnlab.operations import tracking
 from churnlab.operations.provenance import project_root
 from churnlab.operations.recording import record_execution, run_key
 from churnlab.operations.sinks import write_csv
-from churnlab.pipelines._files import read_json
+from churnlab.pipelines._files import read_json, write_json
 from churnlab.pipelines._record import execution_files, plots_page
 from churnlab.pipelines._run import Workspace, main
 
@@ -29,7 +27,7 @@ def run(params: Params) -> None:
         "cost": round(float(treated["cost"].sum()), 2),
         "expected_net_benefit": round(float(treated["expected_net_benefit"].sum()), 2),
     }
-    write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", work.plan_summary)
+    write_json(summary, work.plan_summary)
     track(params, work, summary)
 
 

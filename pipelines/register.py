@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 
 from churnlab.config import Params
-from churnlab.engine import read_parquet, write_text
+from churnlab.engine import read_parquet
+from churnlab.features.plan import LearningPlan
 from churnlab.models.scorer import Scorer, forecaster_from_state
 from churnlab.models.training import BtydBook, assemble
 from churnlab.operations import promotion, tracking
 from churnlab.operations.provenance import project_root
-from churnlab.operations.promotion import Headline
 from churnlab.operations.recording import record_execution, synthetic_example
-from churnlab.pipelines._files import ingested, progress, read_json, read_plan
+from churnlab.pipelines._files import ingested, progress, read_json, write_json
 from churnlab.pipelines._record import execution_files, plots_page
 from churnlab.pipelines._run import Workspace, main
 
@@ -24,39 +23,38 @@ def run(params: Params) -> None:
     work = Workspace.of(params)
     with progress("package and register", 2) as step:
         scorer = package(params, work)
-        headline = read_json(work.metrics)
-        verdict = promotion.against_baselines(headline, params.registry.tolerance)
-        training_id = promotion.training_id(scorer.digest, scorer.data_version)
-        identity = {"data_version": scorer.data_version, "model_digest": scorer.digest, "training_id": training_id}
         step("packaged")
-        register(params, work, scorer, headline, identity, verdict)
+        verdict = register(params, work, scorer)
         step("registered")
-    outcome = {**identity, "beats_baselines": verdict.promote, "findings": list(verdict.findings)}
-    write_text(json.dumps(outcome, indent=1, sort_keys=True) + "\n", work.registration)
+    outcome = {"beats_baselines": verdict.promote, "findings": list(verdict.findings)}
+    write_json({**identity(scorer), **outcome}, work.registration)
 
 
 def package(params: Params, work: Workspace) -> Scorer:
     """Assemble the scorer and write it into a fresh folder."""
-    plan, current = read_plan(work), read_parquet(work.current)
+    plan, book = LearningPlan.from_dict(read_json(work.plan)), BtydBook.from_dict(read_json(work.clv_models))
     learners = forecaster_from_state(read_json(work.churn_model / "forecaster.json"), work.churn_model)
-    version = ingested(work).data_version
-    scorer = assemble(current, plan, BtydBook.from_dict(read_json(work.clv_models)), learners, params.clv, params.decisions.labels, version)
+    current, version = read_parquet(work.current), ingested(work).data_version
+    scorer = assemble(current, plan, book, learners, params.clv, params.decisions.labels, version)
     shutil.rmtree(work.packaged_model, ignore_errors=True)
     scorer.save(work.packaged_model)
     return scorer
 
 
-def register(
-    params: Params,
-    work: Workspace,
-    scorer: Scorer,
-    headline: Headline,
-    identity: dict[str, str],
-    verdict: promotion.Verdict,
-) -> None:
+def identity(scorer: Scorer) -> dict[str, str]:
+    """What the model is and was learned from: equal for equal trainings, whenever and wherever they run."""
+    return {
+        "data_version": scorer.data_version,
+        "model_digest": scorer.digest,
+        "training_id": promotion.training_id(scorer.digest, scorer.data_version),
+    }
+
+
+def register(params: Params, work: Workspace, scorer: Scorer) -> promotion.Verdict:
     """Log run and model; move the champion alias if baselines and champion are matched."""
-    root, names, gains = project_root(), params.registry, promotion.gains(headline)
-    run_id = record_execution(root, params, headline, identity, execution_files(work), plots_page(work))
+    root, names, headline, known = project_root(), params.registry, read_json(work.metrics), identity(scorer)
+    gains = promotion.gains(headline)
+    run_id = record_execution(root, params, headline, known, execution_files(work), plots_page(work))
     example = synthetic_example(read_parquet(work.current))
     version = tracking.log_model(
         root,
@@ -65,15 +63,17 @@ def register(
         registered_name=names.model_name,
         input_example=example,
         output_example=scorer.predict(example),
-        tags={**identity, **{name: str(gain) for name, gain in gains.items()}},
+        tags={**known, **{name: str(gain) for name, gain in gains.items()}},
     )
     champion = tracking.champion(root, names.model_name, names.champion_alias)
+    verdict = promotion.against_baselines(headline, names.tolerance)
     rivalry = promotion.against_champion(gains, champion.tags if champion else {}, names.tolerance)
     if verdict.promote and rivalry.promote:
         tracking.promote(root, names.model_name, names.champion_alias, version)
     else:
-        reasons = "; ".join((verdict if not verdict.promote else rivalry).findings)
+        reasons = "; ".join((rivalry if verdict.promote else verdict).findings)
         sys.stderr.write(f"version {version} is registered but not {names.champion_alias}: {reasons}\n")
+    return verdict
 
 
 if __name__ == "__main__":

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from churnlab.config import Params
@@ -16,8 +21,16 @@ from churnlab.pipelines._run import Workspace, main
 from churnlab.report.page import ReportContext, render
 from churnlab.report.tables import risk_value
 
-SHOWN = ("priority_rank", "customer_id", "action", "channel", "expected_net_benefit", "value_at_stake", "group", "why")
-MOST_VALUABLE = 20
+SHOWN = {
+    "rank": "priority_rank",
+    "customer": "customer_id",
+    "action": "action",
+    "channel": "channel",
+    "net benefit": "expected_net_benefit",
+    "at stake": "value_at_stake",
+    "group": "group",
+}
+SHOWN_ROWS, MOST_VALUABLE = 10, 20
 
 
 def run(params: Params) -> None:
@@ -52,21 +65,22 @@ def notes(work: Workspace) -> list[str]:
     registered = read_json(work.registration)
     kept = list(Scorer.load(work.packaged_model).forecaster.notes)
     if not registered["beats_baselines"]:
-        kept.append("In the backtest this model did not beat every baseline: " + "; ".join(registered["findings"]))
+        found = "; ".join(registered["findings"])
+        kept.append(f"In the backtest this model did not beat every baseline: {found}")
     return kept
 
 
 def show(plan: pd.DataFrame, work: Workspace) -> None:
     """Where the list and the page are, and the list's first ten rows."""
-    console = Console()
-    table = Table(title=f"First of {len(plan)} customers to contact", title_justify="left")
-    for name in SHOWN:
-        table.add_column(name, justify="right" if pd.api.types.is_numeric_dtype(plan[name]) else "left")
-    for row in plan.head(10)[list(SHOWN)].itertuples(index=False):
-        table.add_row(*(f"{cell:,.2f}" if isinstance(cell, float) else str(cell) for cell in row))
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    table = Table(title=f"First of {len(plan)} customers to contact", title_justify="left", box=SIMPLE_HEAD)
+    for title, name in SHOWN.items():
+        table.add_column(title, justify="right" if is_numeric_dtype(plan[name]) else "left", no_wrap=True)
+    for row in plan.head(SHOWN_ROWS)[list(SHOWN.values())].itertuples(index=False):
+        table.add_row(*(f"{cell:,.2f}" if isinstance(cell, float) else escape(str(cell)) for cell in row))
     console.print(table)
-    console.print(f"Priority list: {work.priority_list} (and .csv)", soft_wrap=True)
-    console.print(f"Report:        {work.report}", soft_wrap=True)
+    console.print(f"Priority list: {work.priority_list} (and .csv)", soft_wrap=True, markup=False)
+    console.print(f"Report:        {work.report}", soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":

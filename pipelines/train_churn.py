@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from churnlab.config import Params
 from churnlab.engine import read_parquet, write_text
+from churnlab.features.plan import LearningPlan
 from churnlab.models.scorer import forecaster_state
 from churnlab.models.training import BtydBook, fit_learners
-from churnlab.pipelines._files import progress, read_json, read_plan, write_json
+from churnlab.pipelines._files import progress, read_json, write_json
 from churnlab.pipelines._run import Workspace, main
 
 
@@ -15,7 +16,10 @@ def run(params: Params) -> None:
     work = Workspace.of(params)
     with progress("churn and value learners", 1) as step:
         snapshots, current = read_parquet(work.snapshots), read_parquet(work.current)
-        plan, book = read_plan(work), BtydBook.from_dict(read_json(work.clv_models))
+        plan, book = (
+            LearningPlan.from_dict(read_json(work.plan)),
+            BtydBook.from_dict(read_json(work.clv_models)),
+        )
         learners = fit_learners(snapshots, current, plan, book, params.churn, params.engine.threads)
         step("fitted")
     state, texts = forecaster_state(learners)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from churnlab.config import Params
 from churnlab.engine import read_parquet
+from churnlab.features.plan import LearningPlan
 from churnlab.models.training import fit_book
-from churnlab.pipelines._files import progress, read_plan, write_json
+from churnlab.pipelines._files import progress, read_json, write_json
 from churnlab.pipelines._run import Workspace, main
 
 
 def run(params: Params) -> None:
     """data/snapshots.parquet, data/current.parquet → models/clv.json."""
     work = Workspace.of(params)
-    plan = read_plan(work)
+    plan = LearningPlan.from_dict(read_json(work.plan))
     snapshots, current = read_parquet(work.snapshots), read_parquet(work.current)
     with progress("purchase and spend models", len(plan.snapshots) + 1) as step:
         book = fit_book(snapshots, current, plan, params.clv, step)

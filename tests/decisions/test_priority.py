@@ -1,4 +1,4 @@
-"""The list of contacts: Neslin's formula by hand, budget rules as invariants, integer programming as oracle."""
+"""The list of contacts: Neslin's formula by hand, budget rules as invariants, an exact solver as oracle."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def treated(plan: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_net_benefit_by_hand():
-    """p .5, V 100: .5·.2·(100 - 10) - .5·10 - 1 = 9 - 5 - 1 = 3; p 1, V 60: .2·50 - 0 - 1 = 9; p 0: -10 - 1."""
+    """p .5, V 100: .5·.2·(100 - 10) - .5·10 - 1 = 9 - 5 - 1 = 3; p 1, V 60: .2·50 - 1 = 9; p 0: -10 - 1."""
     found = net_benefit(np.array([0.5, 1.0, 0.0]), np.array([100.0, 60.0, 60.0]), OFFER)
     assert found == pytest.approx([3.0, 9.0, -11.0], abs=1e-12)
 
 
 def test_net_benefit_is_neslins_sum_over_the_three_kinds_of_customers():
-    """Neslin et al. (2006): would-be leaver kept (V - c - δ), leaver lost (-c), stayer who takes it (-c - δ)."""
+    """Neslin et al. (2006): would-be leaver kept V - c - δ, leaver lost -c, stayer who takes it -c - δ."""
     p, v = np.array([0.1, 0.62, 0.97]), np.array([12.0, 80.0, 640.0])
     gamma, incentive, contact = OFFER.save_rate, OFFER.incentive_cost, OFFER.contact_cost
     kept, lost, stayer = v - contact - incentive, -contact, -contact - incentive

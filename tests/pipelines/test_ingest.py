@@ -6,11 +6,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from churnlab.pipelines import ingest
-from churnlab.pipelines._run import main
 
 from churnlab.config import Params, read_params
 from churnlab.errors import DataError
+from churnlab.pipelines import ingest
+from churnlab.pipelines._run import main
 
 ROOT = Path(__file__).parents[2]
 

@@ -105,7 +105,9 @@ def learning_plan(orders: ir.Table, cutoff: date, horizon_days: int, settings: F
         snapshots = snapshot_cutoffs(first, cutoff, label_days, shorter)
     earliest = (min([*snapshots, cutoff]) - first).days + 1
     spec = feature_spec(known, settings, earliest, horizon_days)
-    return LearningPlan(cutoff, horizon_days, label_days, tuple(snapshots), spec, money_scale_at(known, cutoff))
+    return LearningPlan(
+        cutoff, horizon_days, label_days, tuple(snapshots), spec, money_scale_at(known, cutoff)
+    )
 
 
 def labelled_snapshots(orders: ir.Table, plan: LearningPlan) -> Iterator[pd.DataFrame]:
@@ -150,4 +152,3 @@ MONEY = frozenset(
         "order_value_recent",
     }
 )
-

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churnlab.models.purchases import FitStep, PurchaseModel, fit_family, fit_ladder
+from churnlab.models.fitting import FitStep
+from churnlab.models.purchases import PurchaseModel, fit_family, fit_ladder
 from churnlab.models.spend import SpendModel, fit_spend
 
 SMALLEST = 1e-6
@@ -140,7 +141,7 @@ def log_spend_given_active(columns: pd.DataFrame) -> np.ndarray:
 
 
 def _family_columns(columns: pd.DataFrame, prefix: str) -> np.ndarray:
-    return columns[[name for name in columns if name.startswith(prefix)]].to_numpy(float)
+    return columns[[name for name in columns.columns if name.startswith(prefix)]].to_numpy(float)
 
 
 def _purchases_given_active(columns: pd.DataFrame) -> np.ndarray:

@@ -158,7 +158,9 @@ class _Rows:
         training = training.reset_index(drop=True)
         newest_first = {day: k for k, day in enumerate(sorted(training["cutoff"].unique(), reverse=True))}
         age = training["cutoff"].map(newest_first).to_numpy(int)
-        btyd = [n for n in training if n.startswith("btyd_") or n in ("expected_order_value", "p_alive")]
+        btyd = [
+            n for n in training.columns if n.startswith("btyd_") or n in ("expected_order_value", "p_alive")
+        ]
         return cls(
             training[features],
             training[btyd],
@@ -254,8 +256,12 @@ def _spread(rows: _Rows, held_out: dict[Target, np.ndarray], level: float) -> Sp
     """Scatter of actual around expected spend, on the active customers of the calibration snapshot."""
     newest = rows.outcomes[rows.newest]
     expected = Target.SPEND.mean(held_out[Target.SPEND]) * level
-    purchases = (1 - Target.CHURN.mean(held_out[Target.CHURN])) * (1 + Target.REPEATS.mean(held_out[Target.REPEATS]))
-    return fit_spread(newest["spend"].to_numpy(float), expected, purchases, (newest["churned"] == 0).to_numpy())
+    purchases = (1 - Target.CHURN.mean(held_out[Target.CHURN])) * (
+        1 + Target.REPEATS.mean(held_out[Target.REPEATS])
+    )
+    return fit_spread(
+        newest["spend"].to_numpy(float), expected, purchases, (newest["churned"] == 0).to_numpy()
+    )
 
 
 def _no_spread() -> SpendSpread:

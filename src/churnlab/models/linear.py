@@ -112,7 +112,7 @@ def fit_linear(
         features=tuple(frame.columns),
         centre=tuple(centre.tolist()),
         spread=tuple(spread.tolist()),
-        flags=tuple(frame.columns[k] for k in flags),
+        flags=tuple(list(frame.columns)[k] for k in flags),
         base_centre=tuple(base_centre.tolist()),
         coef=tuple(np.ravel(model.coef_).tolist()),
         intercept=float(np.ravel(model.intercept_)[0]) + float(np.log(scale)),

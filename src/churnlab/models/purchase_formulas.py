@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -183,12 +184,17 @@ def first_event(
     c, larger = np.minimum(A, B), np.maximum(A, B)
     slope = np.where(A <= B, k + s * c / larger, s + k * c / larger)  # of G at v = 0: its least
     length = np.minimum(np.log1p(span / c), _TAIL / slope)
-    point, weight = np.polynomial.legendre.leggauss(nodes)
+    point, weight = _legendre(nodes)
     step = length[:, None] / 2.0
     u = c[:, None] * np.expm1(step * (point + 1.0))
     shape, A, B, c = k[:, None], A[:, None], B[:, None], c[:, None]
     mass = step * weight * (c + u) * np.exp(-shape * np.log1p(u / A) - s * np.log1p(u / B))
     return (mass * shape / (A + u)).sum(axis=1), (mass * s / (B + u)).sum(axis=1)
+
+
+@cache
+def _legendre(nodes: int) -> tuple[Floats, Floats]:
+    return np.polynomial.legendre.leggauss(nodes)
 
 
 def beta_nodes(a: float, b: Floats, nodes: int = BETA_NODES) -> tuple[Floats, Floats]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
 
 from churnlab.errors import ModelError
 from churnlab.models.fitting import NUMERIC_ERRORS, FitStep, Outcome, quietly, rounded
@@ -36,7 +37,6 @@ _STARTS = (
 )
 _PARETO_STARTS = ((0.6, 0.25, 0.6, 0.3), (1.0, 0.1, 0.3, 1.0))
 _PARETO_FIT_NODES = 24
-PARETO_COARSE_CUSTOMERS = 1000
 PARETO_ROUND_GAIN = 1e-7  # log-likelihood per customer
 
 
@@ -296,7 +296,7 @@ def _estimate_beta_geometric(
 def _estimate_pareto(
     fitter: Callable[..., Any], pooled: pd.DataFrame, penalizer: float
 ) -> tuple[list[float] | None, str]:
-    """Pareto/NBD by lifetimes' simplex search: coarse from fixed starts, then fine from the best.
+    """Pareto/NBD by lifetimes' simplex search, from the foot of the slope below the best of fixed starts.
 
     The fitter is handed the likelihood of :class:`ParetoNBD`: its own is NaN for heavy buyers, and weighs the
     penalty by the number of pooled rows, where the other families weigh it per customer. Fixed starts keep it
@@ -305,29 +305,46 @@ def _estimate_pareto(
 
     weeks = float(pooled["T"].max())
 
-    def search(some: pd.DataFrame, start: Sequence[float], tolerance: float) -> tuple[float, list[float]]:
+    def search(start: Sequence[float], tolerance: float) -> tuple[float, list[float]]:
         model = fitter(penalizer_coef=penalizer)
         model._negative_log_likelihood = _pareto_objective
-        columns = (some["frequency"], some["recency"], some["T"], some["weights"])
+        columns = (pooled["frequency"], pooled["recency"], pooled["T"], pooled["weights"])
         model.fit(*columns, initial_params=np.asarray(start), tol=tolerance, maxiter=1000)
         r, alpha, s, beta = (float(value) for value in model.params_)
         return float(model._negative_log_likelihood_), [r, alpha / weeks, s, beta / weeks]
 
-    few = _thinned(pooled, PARETO_COARSE_CUSTOMERS)
-    _, coarse = min(search(few, start, 1e-4) for start in _PARETO_STARTS)
-    if len(few) < len(pooled) and max(coarse) > CEILING:
-        coarse = list(_PARETO_STARTS[0])  # few customers ran away; all of them need not
-    best = math.inf, coarse
+    ends = (_descended(pooled, start, weeks, penalizer) for start in _PARETO_STARTS)
+    best = min(ends, key=lambda end: end[0])
     for tolerance in (1e-6, 1e-9, 1e-9):
         if max(best[1]) > CEILING:
             break
-        previous, best = best[0], min(best, search(pooled, best[1], tolerance))
+        previous, best = best[0], min(best, search(best[1], tolerance))
         if previous - best[0] < PARETO_ROUND_GAIN:
             break
     else:
         return None, "the search still improves after its last round"
     r, alpha, s, beta = best[1]
     return [r, alpha * weeks, s, beta * weeks], ""
+
+
+def _descended(
+    pooled: pd.DataFrame, start: Sequence[float], weeks: float, penalizer: float
+) -> tuple[float, list[float]]:
+    """Objective and parameters (times as shares of `weeks`) at the foot of the slope from `start`.
+
+    A quarter of the simplex's evaluations; the simplex then has only to confirm it.
+    """
+    columns = [pooled[name].to_numpy(np.float64) for name in HISTORY]
+    columns[1], columns[2] = columns[1] / weeks, columns[2] / weeks
+    weights = pooled["weights"].to_numpy(np.float64)
+
+    def objective(logs: Floats) -> float:
+        value = _pareto_objective(np.exp(logs), *columns, weights, penalizer)
+        return value if math.isfinite(value) else 1e6
+
+    limits = [(math.log(FLOOR), math.log(CEILING))] * 4
+    found = minimize(objective, np.log(start), method="L-BFGS-B", bounds=limits, options={"ftol": 1e-12})
+    return float(found.fun), [float(value) for value in np.exp(found.x)]
 
 
 def _pareto_objective(

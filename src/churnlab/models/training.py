@@ -111,7 +111,7 @@ def fit_learners(
 ) -> Forecaster:
     """Fit members, blend and calibration on the labelled snapshots."""
     training = with_btyd(snapshots, book, plan)
-    names = [name for name in current if name not in KEYS]
+    names = [name for name in current.columns if name not in KEYS]
     usable = usable_features(training, current, names) if len(training) else names
     return fit_forecaster(training, usable, settings, threads)
 
@@ -137,4 +137,4 @@ def _oldest_first(snapshots: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]
     if snapshots.empty:
         return
     for cutoff, block in snapshots.groupby("cutoff", sort=True):
-        yield pd.Timestamp(cutoff).date().isoformat(), block.reset_index(drop=True)
+        yield f"{cutoff:%Y-%m-%d}", block.reset_index(drop=True)

@@ -1,0 +1,62 @@
+"""What a run's record holds, and the made-up example that stands for the customers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churnlab.features.plan import current_snapshot
+from churnlab.operations import tracking
+from churnlab.operations.recording import metrics_of, record_execution, run_key, synthetic_example
+
+HEADLINE = {"churnlab": {"churn": {"roc_auc": 0.8}}, "historical_rate": {"spend": {"spearman": 0.5}}}
+
+
+def test_metrics_are_flat():
+    assert metrics_of(HEADLINE) == {"churnlab.churn.roc_auc": 0.8, "historical_rate.spend.spearman": 0.5}
+
+
+def test_run_key_depends_on_parameters_and_model(small_log):
+    params = small_log.params
+    other = params.model_copy(update={"workspace": "elsewhere"})
+    assert run_key(params, "a") == run_key(small_log.params, "a")
+    assert len({run_key(params, "a"), run_key(params, "b"), run_key(other, "a")}) == 3
+
+
+def test_a_recorded_run_is_found_by_its_key(small_log, tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    identity = {"data_version": "d", "model_digest": "m", "training_id": "t"}
+    run_id = record_execution(tmp_path, small_log.params, HEADLINE, identity, [], {})
+    experiment = small_log.params.registry.experiment
+    assert tracking.find_run(tmp_path, experiment, run_key(small_log.params, "t")) == run_id
+
+
+@pytest.fixture(scope="module")
+def features(small_orders, small_scorer):
+    return current_snapshot(small_orders, small_scorer.plan)
+
+
+def test_the_example_is_nobody(features):
+    example = synthetic_example(features)
+    assert list(example.columns) == list(features.columns)
+    assert not example["customer_id"].isin(features["customer_id"]).any()
+    numbers = list(features.columns.drop("customer_id"))
+    assert example.merge(features, on=numbers).empty
+
+
+def test_the_example_agrees_with_itself(features):
+    """Definitions: recency is at most T, and days_since_last_order = T - recency."""
+    example = synthetic_example(features)
+    assert (example["recency"] <= example["T"]).all()
+    assert (example["days_since_last_order"] == example["T"] - example["recency"]).all()
+
+
+def test_the_model_answers_the_example(features, small_scorer):
+    answer = small_scorer.predict(synthetic_example(features))
+    assert np.isfinite(answer.select_dtypes("number").to_numpy(float)).all()
+
+
+def test_a_column_unknown_for_everybody_is_0(features):
+    example = synthetic_example(features.assign(gap_cv=float("nan")))
+    pd.testing.assert_series_equal(example["gap_cv"], pd.Series([0.0, 0.0], name="gap_cv"))
