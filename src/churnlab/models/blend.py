@@ -85,7 +85,7 @@ def fit_blend(
 
 
 def _weights(target: Target, links: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Non-negative, shrunk toward equal, summing to 1; an intercept is fitted along and left to calibration."""
+    """Non-negative, shrunk toward equal, summing to 1; the intercept fitted along is left to calibration."""
     k = links.shape[1]
     equal = np.full(k, 1 / k)
 

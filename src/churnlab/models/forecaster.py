@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -84,13 +83,14 @@ def fit_forecaster(training: pd.DataFrame, features: list[str], settings: Churn,
     """Learn from snapshots whose outcomes are known.
 
     Trees are counted on a later snapshot and other customers than they were grown on. Weights, calibration,
-    trust and level are learned on the still later newest snapshots, from answers to customers whom the learners
-    had never seen. Then the learners are fitted again on everything.
+    trust and level are learned on the still later newest snapshots, from answers to customers whom the
+    learners had never seen. Then the learners are fitted again on everything.
 
     Parameters
     ----------
     training
-        One row per customer and cutoff: customer_id, cutoff, `features`, BTYD columns, churned, n_purchases, spend.
+        One row per customer and cutoff: customer_id, cutoff, `features`, BTYD columns, churned, n_purchases,
+        spend.
     features
         Columns that learners may read.
     settings
@@ -181,7 +181,7 @@ class _Recipe:
     threads: int
 
     def blend(self) -> tuple[np.ndarray, Blend]:
-        """Answers to held-out customers on the newest snapshots (all their rows), and the blend learned from them."""
+        """Answers to held-out customers on the newest snapshots, and the blend learned from them."""
         rows, target = self.rows, self.target
         newest = rows.newest
         base = target.base(rows.btyd)
@@ -220,7 +220,7 @@ class _Recipe:
 
     @cached_property
     def _rounds(self) -> int:
-        """Trees by early stopping: grown on the oldest snapshots, checked on a later one and other customers."""
+        """Trees by early stopping: grown on the oldest snapshots, checked on a later one, other customers."""
         rows, target = self.rows, self.target
         checked = min(CALIBRATION_SNAPSHOTS, int(rows.age.max()))
         older = rows.age > checked if (rows.age > checked).any() else rows.age >= checked

@@ -45,7 +45,7 @@ class Linear:
         return self._matrix(frame, base) @ np.array(self.coef) + self.intercept
 
     def contributions(self, frame: pd.DataFrame, base: np.ndarray) -> pd.DataFrame:
-        """Each feature's part of the link, against the average customer of training; columns as `features` + base."""
+        """Each feature's part of the link, against the average customer of training; and column btyd."""
         parts = self._matrix(frame, base) * np.array(self.coef)
         n = len(self.features)
         out = pd.DataFrame(parts[:, :n], index=frame.index, columns=list(self.features))
@@ -71,9 +71,8 @@ class Linear:
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Linear:
         """The inverse of :meth:`to_dict`."""
-        return cls(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in saved.items()}
-        )
+        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in saved.items()}
+        return cls(**values)
 
 
 def fit_linear(

@@ -334,12 +334,11 @@ def _descended(
 
     A quarter of the simplex's evaluations; the simplex then has only to confirm it.
     """
-    columns = [pooled[name].to_numpy(np.float64) for name in HISTORY]
-    columns[1], columns[2] = columns[1] / weeks, columns[2] / weeks
+    x, t_x, T = (pooled[name].to_numpy(np.float64) for name in HISTORY)
     weights = pooled["weights"].to_numpy(np.float64)
 
     def objective(logs: Floats) -> float:
-        value = _pareto_objective(np.exp(logs), *columns, weights, penalizer)
+        value = _pareto_objective(np.exp(logs), x, t_x / weeks, T / weeks, weights, penalizer)
         return value if math.isfinite(value) else 1e6
 
     limits = [(math.log(FLOOR), math.log(CEILING))] * 4

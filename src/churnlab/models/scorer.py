@@ -101,9 +101,9 @@ class Scorer:
         Returns
         -------
         DataFrame
-            customer_id, p_alive, churn_probability, expected_purchases, expected_order_value (money per purchase
-            day), expected_spend, expected_spend_low, expected_spend_high (money in the horizon), clv, clv_low,
-            clv_high (discounted profit over clv_months), days_to_next_order.
+            customer_id, p_alive, churn_probability, expected_purchases, expected_order_value (money per
+            purchase day), expected_spend, expected_spend_low, expected_spend_high (money in the horizon),
+            clv, clv_low, clv_high (discounted profit over clv_months), days_to_next_order.
         """
         units = self._units(features)
         near, far = self._btyd_columns(units)
@@ -132,7 +132,7 @@ class Scorer:
         return reasons(parts, features, Target.CHURN.mean(Target.CHURN.base(far).mean(axis=1)))
 
     def outlook(self, others: pd.DataFrame) -> pd.DataFrame:
-        """What can be said of customers without a purchase: BTYD's answer for a buyer of one order, T days ago.
+        """BTYD's answer for a buyer of one order, T days ago: all that can be said without a purchase.
 
         Parameters
         ----------
@@ -160,7 +160,7 @@ class Scorer:
         if missing:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise ModelError(
-                f"features: lack {', '.join(missing[:3])}{more}: make them with the columns this model was trained on"
+                f"features: lack {', '.join(missing[:3])}{more}: make them as the model's training did"
             )
         names = money_columns(list(features.columns))
         return features.assign(**{name: features[name] / self.plan.money_scale for name in names})
@@ -172,7 +172,7 @@ class Scorer:
         return near, near if same else self.btyd.columns(units, self.plan.horizon_days)
 
     def _link(self, target: Target, units: pd.DataFrame, near: pd.DataFrame, far: pd.DataFrame) -> np.ndarray:
-        """The blend's answer; where it was learned on a shorter window, BTYD's for the horizon moved by as much."""
+        """The blend's answer; learned on a shorter window, it moves BTYD's for the horizon by as much."""
         link = self.forecaster.link(target, units, near)
         if far is near:
             return link

@@ -1,0 +1,61 @@
+"""Authority: sklearn's own predictions on the same design, and additivity of the contributions."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churnlab.models.linear import Linear, fit_linear, signed_log
+from churnlab.models.targets import Target
+
+N = 3000
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"a": random.exponential(5, N), "b": random.normal(size=N)})
+    frame.loc[::7, "b"] = np.nan
+    base = random.normal(size=(N, 2))
+    y = (random.random(N) < 1 / (1 + np.exp(-(np.log1p(frame["a"]) - 2 + base[:, 0])))).to_numpy(float)
+    return frame, base, y
+
+
+@pytest.mark.parametrize("target", list(Target))
+def test_mean_of_the_fit_is_the_mean_of_the_outcome(target: Target, data: tuple) -> None:
+    """Score equation of the intercept: for canonical links the fitted mean is the observed one."""
+    frame, base, y = data
+    seen = y + 0.5 if target is Target.SPEND else y
+    model = fit_linear(target, frame, base, seen, np.ones(N), 1e-6)
+    link = model.link(frame, base)
+    ratio = (seen / target.mean(link)).mean() if target is Target.SPEND else target.mean(link).mean() / seen.mean()
+    assert ratio == pytest.approx(1, abs=2e-3)
+
+
+def test_contributions_add_up_to_the_link(data: tuple) -> None:
+    frame, base, y = data
+    model = fit_linear(Target.CHURN, frame, base, y, np.ones(N), 10.0)
+    whole = model.contributions(frame, base).sum(axis=1) + model.intercept
+    assert whole.to_numpy() == pytest.approx(model.link(frame, base), abs=1e-9)
+
+
+def test_survives_json(data: tuple) -> None:
+    frame, base, y = data
+    model = fit_linear(Target.CHURN, frame, base, y, np.ones(N), 10.0)
+    again = Linear.from_dict(json.loads(json.dumps(model.to_dict())))
+    assert again == model
+    assert (again.link(frame, base) == model.link(frame, base)).all()
+
+
+def test_a_row_is_answered_alike_in_any_company(data: tuple) -> None:
+    frame, base, y = data
+    model = fit_linear(Target.CHURN, frame, base, y, np.ones(N), 10.0)
+    alone = model.link(frame.iloc[5:6], base[5:6])
+    assert alone == pytest.approx(model.link(frame, base)[5:6], abs=1e-12)
+
+
+def test_signed_log_by_hand() -> None:
+    values = signed_log(pd.DataFrame({"x": [0.0, np.e - 1, 1 - np.e, np.nan]}))
+    assert values[:3, 0] == pytest.approx([0, 1, -1])
+    assert np.isnan(values[3, 0])
