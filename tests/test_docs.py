@@ -80,7 +80,7 @@ def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def test_blocks_from_the_code_are_up_to_date(refresh: ModuleType) -> None:
-    """The same writer that fills the blocks, on the code as it is now: `python docs/refresh.py` mends a failure."""
+    """The writer that fills the blocks, on the code as it is now."""
     for page in refresh.PAGES:
         text = text_of(ROOT / page)
         assert refresh.refreshed(text, refresh.CODE) == text, f"{page}: run python docs/refresh.py"
@@ -104,7 +104,7 @@ def test_every_reason_code_is_told() -> None:
 
 
 def test_every_parameter_is_told() -> None:
-    """The reference is written from comments; here the typed sections say which keys there are, with their values."""
+    """The reference is written from comments; here the typed sections say which keys and values there are."""
     told = dict(re.findall(r"(?m)^\| `([\w.]+)` \| `(.*?)` \|", text_of(ROOT / "docs" / "params.md")))
     written = {name: yaml.safe_load(value.replace("\\|", "|")) for name, value in told.items()}
     known = flat(read_params(ROOT / "params.yaml").model_dump(mode="json"))
@@ -136,11 +136,12 @@ def test_churnlab_commands_shown_exist() -> None:
     assert shown
     for words in shown:
         command: click.Command = typer.main.get_command(app)
+        rest = list(words)
         while isinstance(command, click.Group):
-            assert words[0] in command.commands, words
-            command, words = command.commands[words[0]], words[1:]
+            assert rest[0] in command.commands, words
+            command = command.commands[rest.pop(0)]
         with click.Context(command) as context:
-            command.parse_args(context, list(words))
+            command.parse_args(context, rest)
 
 
 def test_dvc_commands_shown_set_parameters_that_exist() -> None:

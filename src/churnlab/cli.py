@@ -183,8 +183,17 @@ def main() -> None:
     try:
         app()
     except ChurnlabError as error:
-        sys.stderr.write(" ".join(str(error).split()) + "\n")
-        sys.exit(2)
+        _end(str(error))
+    except Exception as error:
+        # by name: DuckDB is not imported where nothing was read
+        if type(error).__name__ != "OutOfMemoryException":
+            raise
+        _end("engine.memory_limit: too little for this source: raise it in the file of parameters")
+
+
+def _end(message: str) -> NoReturn:
+    sys.stderr.write(" ".join(message.split()) + "\n")
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,11 @@ def test_mean_of_the_fit_is_the_mean_of_the_outcome(target: Target, data: tuple)
     seen = y + 0.5 if target is Target.SPEND else y
     model = fit_linear(target, frame, base, seen, np.ones(N), 1e-6)
     link = model.link(frame, base)
-    ratio = (seen / target.mean(link)).mean() if target is Target.SPEND else target.mean(link).mean() / seen.mean()
+    ratio = (
+        (seen / target.mean(link)).mean()
+        if target is Target.SPEND
+        else target.mean(link).mean() / seen.mean()
+    )
     assert ratio == pytest.approx(1, abs=2e-3)
 
 

@@ -53,16 +53,16 @@ def test_worse_by_more_than_the_tolerance_is_not(figures, expected):
 
 
 def test_what_is_not_defined_is_not_judged():
-    verdict = against_baselines(
-        {"churnlab": method(0.3, 0.9), "btyd_bgnbd": method(0.4, 0.8)}, 0.0
-    )
+    verdict = against_baselines({"churnlab": method(0.3, 0.9), "btyd_bgnbd": method(0.4, 0.8)}, 0.0)
     assert verdict.promote
     assert verdict.findings[2] == "spend normalised_gini: not defined on this history, not judged"
 
 
 def test_gains_are_over_the_best_of_the_btyd_families():
     """By hand: log loss .40 - .38, AUC .83 - .82, Gini .59 - .60; other baselines do not count."""
-    found = gains({"historical_rate": method(0.1, 0.99, 0.99), "churnlab": method(0.38, 0.83, 0.59), **RIVALS})
+    found = gains(
+        {"historical_rate": method(0.1, 0.99, 0.99), "churnlab": method(0.38, 0.83, 0.59), **RIVALS}
+    )
     assert found == {
         "gain_churn_log_loss": 0.02,
         "gain_churn_roc_auc": 0.01,
@@ -81,7 +81,9 @@ def test_the_first_model_has_no_champion_to_match():
 
 @pytest.mark.parametrize(("gain", "expected"), [(0.05, True), (0.048, True), (0.0479, False)])
 def test_a_champion_is_matched_within_the_tolerance(gain, expected):
-    verdict = against_champion({"gain_churn_roc_auc": gain}, {"gain_churn_roc_auc": "0.05", "other": "x"}, 0.002)
+    verdict = against_champion(
+        {"gain_churn_roc_auc": gain}, {"gain_churn_roc_auc": "0.05", "other": "x"}, 0.002
+    )
     assert verdict.promote is expected
     assert verdict.findings == (f"gain_churn_roc_auc: {gain:+.4f}, champion's +0.0500",)
 

@@ -52,6 +52,15 @@ def test_the_example_agrees_with_itself(features):
     assert (example["days_since_last_order"] == example["T"] - example["recency"]).all()
 
 
+def test_the_example_has_a_possible_history(features):
+    """Whole repeat purchases; none of them means that first and last purchase are one."""
+    odd = features.iloc[:2].assign(frequency=[0.0, 1.0], recency=[0.0, 30.0], paid_repeats=[0.0, 1.0])
+    example = synthetic_example(odd)
+    assert example["frequency"].to_list() == [0.0, 0.0]
+    assert example["recency"].to_list() == [0.0, 0.0]
+    assert (example["paid_repeats"] == 0).all()
+
+
 def test_the_model_answers_the_example(features, small_scorer):
     answer = small_scorer.predict(synthetic_example(features))
     assert np.isfinite(answer.select_dtypes("number").to_numpy(float)).all()

@@ -49,3 +49,7 @@ def test_absent_cells_are_dashes():
 
 def test_day_of_a_timestamp():
     assert formats.day(pd.Timestamp("2024-02-29 13:00")) == "2024-02-29"
+
+
+def test_sentences_each_get_one_full_stop():
+    assert formats.sentences(["One", "Two.", "سه؟"]) == "One. Two. سه؟"

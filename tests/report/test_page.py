@@ -244,5 +244,14 @@ def test_period_of_the_key_figures_is_printed(page):
         assert value in text
 
 
+def test_cutoffs_of_the_backtest_are_printed(context, page):
+    """Two blocks with cutoffs stand for the backtest of two past days; without them none is named."""
+    days = ["2023-07-02", "2023-05-03"]
+    blocks = pd.concat([context.metrics.assign(cutoff=day) for day in days])
+    text = "".join(read(render(dataclasses.replace(context, metrics=blocks))).text)
+    assert "past moments (2023-05-03, 2023-07-02; figures are means)" in text
+    assert "asked about a past moment, without" in "".join(read(page).text)
+
+
 def test_equal_input_gives_equal_text(context, page):
     assert render(context) == page

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churnlab.models.fitting import FitStep
-from churnlab.models.purchases import PurchaseModel, fit_family, fit_ladder
+from churnlab.models.fitting import FitStep, rounded
+from churnlab.models.purchases import DAYS_PER_WEEK, PurchaseModel, fit_family, fit_ladder
 from churnlab.models.spend import SpendModel, fit_spend
 
 SMALLEST = 1e-6
@@ -101,10 +101,9 @@ def fit_btyd(
     last_good
         Models of a neighbouring snapshot, the last rung of the ladder.
 
-    Raises
-    ------
-    ModelError
-        No family can be fitted and there is no last good one.
+    Notes
+    -----
+    Where nothing fits and there is no last good model, :func:`pooled_rate` stands in.
     """
     previous = last_good.primary if last_good else None
     fitted, steps = {}, []
@@ -115,12 +114,30 @@ def fit_btyd(
             fitted[name] = model
     if fitted:
         primary = next(iter(fitted.values()))
-    else:
+    elif previous is not None:
         primary, tried = fit_ladder(rfm, (), penalizers, previous)
         steps += tried
+    else:
+        primary, step = pooled_rate(rfm)
+        steps.append(step)
     spend, tried = fit_spend(rfm, penalizers, last_good.spend if last_good else None)
     steps += tried
     return BtydModels(primary, {name: fitted.get(name, primary) for name in families}, spend, tuple(steps))
+
+
+def pooled_rate(rfm: pd.DataFrame) -> tuple[PurchaseModel, FitStep]:
+    """What can be said when too few came back for any fit: one rate for everybody, dropout unknown.
+
+    MBG/NBD with an exponential spread of rates around (repeats + 1/2) / weeks seen, and a dropout probability
+    uniform between 0 and 1.
+    """
+    weeks = max(float(rfm["T"].sum()) / DAYS_PER_WEEK, 1.0)
+    rate = (float(rfm["frequency"].sum()) + 0.5) / weeks
+    params = {"r": 1.0, "alpha": rounded(1 / rate), "a": 1.0, "b": 1.0}
+    detail = "too few repeat purchases to fit a model: the pooled rate of all customers stands in"
+    return PurchaseModel("mbgnbd", params, 0.0, 0.0, len(rfm)), FitStep(
+        "mbgnbd", None, "pooled mean", detail
+    )
 
 
 def logit_no_purchase(columns: pd.DataFrame) -> np.ndarray:

@@ -118,7 +118,7 @@ class Scorer:
             "p_alive": np.round(far["p_alive"], PROBABILITY_DIGITS),
             "churn_probability": p,
             "expected_purchases": purchases,
-            "expected_order_value": spend / (1 + repeats) * self.plan.money_scale,
+            "expected_order_value": np.round(spend / (1 + repeats), UNIT_DIGITS) * self.plan.money_scale,
             **{name: np.round(v, UNIT_DIGITS) * self.plan.money_scale for name, v in money.items()},
             "days_to_next_order": np.round(self.btyd.primary.median_days_to_next_purchase(units), 3),
         }

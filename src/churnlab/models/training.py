@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from churnlab.config import Churn, Clv, Labels
-from churnlab.errors import ModelError
 from churnlab.features.plan import LearningPlan, money_columns
 from churnlab.models.btyd import BtydModels, fit_btyd
 from churnlab.models.forecaster import Forecaster, fit_forecaster, usable_features
@@ -70,20 +69,13 @@ def fit_book(
     progress
         Told the cutoff that is being fitted.
 
-    Raises
-    ------
-    ModelError
-        No purchase model can be fitted at the plan's cutoff.
     """
     past: dict[str, BtydModels] = {}
     last_good = None
     for cutoff, block in _oldest_first(snapshots):
         progress(cutoff)
         # the last rung of the ladder is an older snapshot's model, never a newer one's
-        try:
-            last_good = fit_btyd(in_units(block, plan), settings.families, settings.penalizers, last_good)
-        except ModelError:
-            continue  # too little had happened by then: nothing is learned from this snapshot
+        last_good = fit_btyd(in_units(block, plan), settings.families, settings.penalizers, last_good)
         past[cutoff] = last_good
     progress(plan.cutoff.isoformat())
     now = fit_btyd(in_units(current, plan), settings.families, settings.penalizers, last_good)
@@ -94,8 +86,6 @@ def with_btyd(snapshots: pd.DataFrame, book: BtydBook, plan: LearningPlan) -> pd
     """The labelled snapshots in the plan's unit, with the BTYD columns of each snapshot's own models."""
     blocks = []
     for cutoff, block in _oldest_first(snapshots):
-        if cutoff not in book.past:
-            continue
         units = in_units(block, plan)
         blocks.append(units.join(book.past[cutoff].columns(units, plan.label_days), validate="one_to_one"))
     return pd.concat(blocks, ignore_index=True) if blocks else snapshots.iloc[:0]

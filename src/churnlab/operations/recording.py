@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from churnlab.config import Params
@@ -58,13 +59,27 @@ def record_execution(
 
 
 def synthetic_example(features: pd.DataFrame) -> pd.DataFrame:
-    """Two made-up rows in the columns of `features`: medians of the base, never a real customer's row."""
+    """Two made-up rows in the columns of `features`, never a real customer's: medians and upper quartiles.
+
+    Parameters
+    ----------
+    features
+        customer_id and the columns of a snapshot; money in the shop's currency.
+    """
     numbers = features.select_dtypes("number")
     middle = numbers.median().fillna(0.0)
     upper = numbers.quantile(0.75).fillna(0.0)
     rows = pd.DataFrame([middle, upper]).reset_index(drop=True).astype("float64")
-    # a history that agrees with itself: medians of different customers need not
-    rows["recency"] = rows[["recency", "T"]].min(axis=1)
-    rows["days_since_last_order"] = rows["T"] - rows["recency"]
-    rows.insert(0, "customer_id", ["example-1", "example-2"])
-    return rows[list(features.columns)]
+    return _possible(rows).assign(customer_id=["example-1", "example-2"])[list(features.columns)]
+
+
+def _possible(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a purchase history that agrees with itself: quantiles of different customers need not."""
+    frequency = np.floor(rows["frequency"])
+    recency = rows[["recency", "T"]].min(axis=1).where(frequency > 0, 0.0)
+    return rows.assign(
+        frequency=frequency,
+        recency=recency,
+        days_since_last_order=rows["T"] - recency,
+        paid_repeats=np.minimum(np.floor(rows["paid_repeats"]), frequency),
+    )

@@ -1,0 +1,219 @@
+"""Rewrites the marked blocks of README.md and docs/ from the code and from the last run.
+
+    python docs/refresh.py            rewrite what is out of date
+    python docs/refresh.py --check    change nothing; name what is out of date and exit with 1
+
+A block stands between <!-- begin:NAME --> and <!-- end:NAME -->. Blocks of CODE come from the repository
+alone; blocks of RUN need `dvc repro` on params.yaml first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from churnlab.config import read_params
+from churnlab.data.contract import REASONS
+from churnlab.report.tables import MetricRow, metric_table
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("README.md", "docs/params.md")
+LIST_ROWS = 6
+METHODS = {
+    "churnlab": "churnlab",
+    "btyd_bgnbd": "BG/NBD",
+    "btyd_mbgnbd": "MBG/NBD",
+    "btyd_paretonbd": "Pareto/NBD",
+    "historical_rate": "historical rate",
+    "days_since_last_order": "days since last order",
+}
+PARAMETER = re.compile(
+    r"^(?P<indent> *)(?P<key>\w+):"
+    r'(?: +(?P<value>"(?:[^"\\]|\\.)*"|\[[^\]]*\]|\{.*\}|[^#\s][^#]*?))?'
+    r"(?: +# *(?P<comment>.*))?\s*$"
+)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """A Markdown table; the columns `right` are aligned to the right."""
+    rule = ["---:" if k in right else "---" for k in range(len(head))]
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [list(head), rule, *escaped])
+
+
+def reasons() -> str:
+    """Reason codes of the quarantine and their remedies."""
+    return table(
+        ("Reason", "What it means and how to mend it"),
+        [(f"`{code}`", text) for code, text in REASONS.items()],
+    )
+
+
+def stages() -> str:
+    """Stages of dvc.yaml: what each does and writes."""
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    rows = []
+    for name, stage in pipeline.items():
+        text = (
+            ast.get_docstring(ast.parse((ROOT / "pipelines" / f"{name}.py").read_text(encoding="utf-8")))
+            or ""
+        )
+        first = text.splitlines()[0].removeprefix(f"DVC stage `{name}`: ")
+        rows.append((f"`{name}`", first[0].upper() + first[1:].rstrip("."), ", ".join(_outputs(stage))))
+    return table(("Stage", "What it does", "Writes"), rows)
+
+
+def _outputs(stage: dict[str, Any]) -> Iterator[str]:
+    """Paths a stage writes, the files of one folder of plots together."""
+    listed = [*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])]
+    paths = [next(iter(entry)) if isinstance(entry, dict) else entry for entry in listed]
+    shown = ["reports/plots/" if path.startswith("reports/plots/") else path for path in paths]
+    yield from (f"`{path}`" for path in dict.fromkeys(shown))
+
+
+def parameters() -> str:
+    """Every key of params.yaml with its value and its comment, one table per section."""
+    out: list[str] = []
+    rows: list[tuple[str, str, str]] = []
+    path: list[str] = []
+    head = ("Key", "Value as shipped", "Meaning and unit")
+    for line in (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines():
+        found = PARAMETER.match(line)
+        if found is None:
+            continue
+        path = [*path[: len(found["indent"]) // 2], found["key"]]
+        if len(path) == 1 and rows:
+            out.append(table(head, rows))
+            rows = []
+        if len(path) == 1 and found["value"] is None:
+            out.append(f"## `{found['key']}`")
+        else:
+            value = f"`{found['value']}`" if found["value"] else ""
+            rows.append((f"`{'.'.join(path)}`", value, found["comment"] or ""))
+    return "\n\n".join([*out, table(head, rows)])
+
+
+def headline() -> str:
+    """What the list of the last run adds up to."""
+    data, plan, unit = _json("data/ingest.json"), _json("reports/plan.json"), _unit()
+    return (
+        f"On the built-in CDNOW log ({data['customers']:,} customers, {data['orders']:,} orders, "
+        f"{data['first_day']} to {data['last_day']}) it says: contact {plan['contacts']} customers for "
+        f"{unit}{plan['cost']:,.0f}, expected net benefit {unit}{plan['expected_net_benefit']:,.0f}; "
+        f"leave {plan['held_out']} more alone as the control group. The list begins:"
+    )
+
+
+def priority() -> str:
+    """The first rows of the priority list."""
+    rows = pd.read_csv(ROOT / "outputs/priority_list.csv", dtype={"customer_id": str}).head(LIST_ROWS)
+    unit = _unit()
+    cells = [
+        (
+            str(row.priority_rank),
+            str(row.customer_id),
+            str(row.action).replace("_", " "),
+            str(row.channel),
+            f"{unit}{row.value_at_stake:,.2f}",
+            f"{unit}{row.expected_net_benefit:,.2f}",
+            str(row.group),
+            str(row.why),
+        )
+        for row in rows.itertuples()
+    ]
+    head = ("Rank", "Customer", "Action", "Channel", "Value at stake", "Expected net benefit", "Group", "Why")
+    return table(head, cells, right=(0, 4, 5))
+
+
+def metrics() -> str:
+    """The backtest: the model beside BTYD alone and the naive baselines, means over the cutoffs."""
+    measured = pd.read_parquet(ROOT / "reports/comparison.parquet")
+    horizon = read_params(ROOT / "params.yaml").features.horizon_days
+    days = " and ".join(sorted(measured["cutoff"].unique()))
+    found = metric_table(
+        measured.assign(order=measured["method"].map(list(METHODS).index)).sort_values("order")
+    )
+    rows = []
+    for heading, block in found.blocks:
+        rows.append((f"**{heading}**", *([""] * len(found.methods))))
+        rows += [_metric_row(row) for row in block]
+    head = ("", *(METHODS[name] for name in found.methods))
+    newest = pd.read_parquet(ROOT / "reports/backtest.parquet")
+    left = float(newest["churned"].mean())
+    about = (
+        f"Cutoffs: {days}, {horizon} days forecast from each, means over the cutoffs. Bold is the best of "
+        f"the row. At the newest cutoff {left:.1%} of {len(newest):,} customers left, so no lift can be "
+        f"above {1 / left:.2f}."
+    )
+    return f"{about}\n\n{table(head, rows, right=range(1, len(head)))}"
+
+
+def _metric_row(row: MetricRow) -> tuple[str, ...]:
+    written = {"ratio": "{:.3f}", "times": "{:.2f}", "amount": "{:.2f}", "share": "{:.1%}", "bias": "{:+.1%}"}
+    texts = ["" if value is None else written[row.wording.kind].format(value) for value in row.figures]
+    best = {text for text, first in zip(texts, row.best, strict=True) if first}
+    return (row.wording.name, *(f"**{text}**" if text in best else text for text in texts))
+
+
+def _json(path: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((ROOT / path).read_text(encoding="utf-8"))
+    return loaded
+
+
+def _unit() -> str:
+    return read_params(ROOT / "params.yaml").report.currency_symbol
+
+
+CODE: dict[str, Callable[[], str]] = {"reasons": reasons, "stages": stages, "params": parameters}
+RUN: dict[str, Callable[[], str]] = {"headline": headline, "list": priority, "metrics": metrics}
+
+
+def refreshed(text: str, blocks: dict[str, Callable[[], str]]) -> str:
+    """`text` with every block of `blocks` that it holds written anew."""
+    for name, write in blocks.items():
+        begin, end = f"<!-- begin:{name} -->", f"<!-- end:{name} -->"
+        if begin in text:
+            before, _, rest = text.partition(begin)
+            _, mark, after = rest.partition(end)
+            if not mark:
+                raise SystemExit(f"block {name}: {end} is missing")
+            text = f"{before}{begin}\n{write()}\n{end}{after}"
+    return text
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Refresh or check every page; 1 if --check finds one out of date."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; exit with 1 if a page is out of date"
+    )
+    check = parser.parse_args(arguments).check
+    stale = []
+    for page in PAGES:
+        path = ROOT / page
+        old = path.read_text(encoding="utf-8")
+        try:
+            new = refreshed(old, CODE | RUN)
+        except FileNotFoundError as error:
+            sys.stderr.write(f"{error.filename}: is not there: run dvc repro first\n")
+            return 2
+        if new != old:
+            stale.append(page)
+            if not check:
+                path.write_text(new, encoding="utf-8")
+    for page in stale:
+        sys.stdout.write(f"{page}: {'out of date: run python docs/refresh.py' if check else 'rewritten'}\n")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Authority: the identities that DESIGN states (coherent spend, fixed cut points), and invariants."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import ibis
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from churnlab.errors import ModelError
+from churnlab.evaluation.backtest import fit_scorer
+from churnlab.features.plan import current_snapshot
+from churnlab.models.scorer import Scorer
+from churnlab.models.targets import Target
+
+
+@pytest.fixture(scope="module")
+def base(small_orders: Any, small_scorer: Scorer, small_log: Any) -> pd.DataFrame:
+    return current_snapshot(small_orders, small_scorer.plan, small_log.TRAINED_ON)
+
+
+@pytest.fixture(scope="module")
+def scores(small_scorer: Scorer, base: pd.DataFrame) -> pd.DataFrame:
+    return small_scorer.predict(base)
+
+
+def test_learners_are_used_on_this_log(small_scorer: Scorer) -> None:
+    assert set(small_scorer.forecaster.members[Target.CHURN]) == {"lightgbm", "linear"}
+
+
+def test_spend_is_purchases_times_their_value_and_at_least_one_if_active(
+    small_scorer: Scorer, scores: pd.DataFrame
+) -> None:
+    unit = small_scorer.plan.money_scale
+    told = scores["expected_purchases"] * scores["expected_order_value"]
+    assert told.to_numpy() == pytest.approx(scores["expected_spend"].to_numpy(), rel=1e-6, abs=1e-6 * unit)
+    assert (scores["expected_purchases"] >= 1 - scores["churn_probability"] - 1e-8).all()
+
+
+def test_every_figure_is_finite_and_in_range(scores: pd.DataFrame) -> None:
+    numbers = scores.select_dtypes("number")
+    assert np.isfinite(numbers.to_numpy()).all()
+    assert scores["churn_probability"].between(0, 1).all()
+    assert scores["p_alive"].between(0, 1).all()
+    assert (scores["expected_spend_low"] <= scores["expected_spend"]).all()
+    assert (scores["expected_spend"] <= scores["expected_spend_high"]).all()
+    assert (scores["clv_low"] <= scores["clv"] + 1e-9).all()
+    assert (scores["clv"] <= scores["clv_high"] + 1e-9).all()
+
+
+def test_a_customer_scores_alike_alone_and_in_company(
+    small_scorer: Scorer, base: pd.DataFrame, scores: pd.DataFrame
+) -> None:
+    alone = small_scorer.predict(base.iloc[10:11])
+    pd.testing.assert_frame_equal(alone, scores.iloc[10:11], rtol=1e-12)
+    shuffled = base.sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(small_scorer.predict(shuffled).sort_index(), scores, rtol=1e-12)
+
+
+def test_saved_and_loaded_it_is_the_same_model(
+    small_scorer: Scorer, small_model: Path, base: pd.DataFrame, scores: pd.DataFrame
+) -> None:
+    again = Scorer.load(small_model)
+    assert again.digest == small_scorer.digest
+    pd.testing.assert_frame_equal(again.predict(base), scores, check_exact=True)
+    assert not list(small_model.rglob("*.pkl"))
+
+
+def test_training_again_gives_the_same_bytes(small_orders: Any, small_log: Any, small_scorer: Scorer) -> None:
+    again, _ = fit_scorer(small_orders, small_log.TRAINED_ON, 60, small_log.params, "small")
+    assert again.digest == small_scorer.digest
+
+
+def test_training_does_not_see_the_future(small_orders: Any, small_log: Any, small_scorer: Scorer) -> None:
+    """The whole of training on a log whose every row after the cutoff is changed."""
+    rows = small_orders.to_pyarrow()
+    later = np.array([day > small_log.TRAINED_ON for day in rows["day"].to_pylist()])
+    assert later.any()
+    amount = np.where(later, -7e6, rows["amount"].to_numpy())
+    names = np.where(later, "someone-else", np.array(rows["customer_id"].to_pylist(), dtype=object))
+    changed = rows.set_column(rows.column_names.index("amount"), "amount", pa.array(amount))
+    changed = changed.set_column(
+        rows.column_names.index("customer_id"), "customer_id", pa.array(names, pa.string())
+    )
+    con = ibis.duckdb.connect()
+    again, _ = fit_scorer(con.create_table("o", changed), small_log.TRAINED_ON, 60, small_log.params, "small")
+    assert again.digest == small_scorer.digest
+
+
+def test_a_million_times_the_money_changes_no_label(
+    small_orders: Any, small_log: Any, scores: pd.DataFrame
+) -> None:
+    rows = small_orders.to_pyarrow()
+    for name in ("amount", "gross", "returned"):
+        rows = rows.set_column(rows.column_names.index(name), name, pa.array(rows[name].to_numpy() * 1e6))
+    con = ibis.duckdb.connect()
+    rich, snapshot = fit_scorer(
+        con.create_table("o", rows), small_log.TRAINED_ON, 60, small_log.params, "small"
+    )
+    dear = rich.predict(snapshot)
+    for name in ("risk_label", "value_label"):
+        assert (dear[name] == scores[name]).all()
+    for name in ("expected_spend", "clv", "clv_high"):
+        assert dear[name].to_numpy() == pytest.approx(scores[name].to_numpy() * 1e6, rel=1e-6, abs=1e-3)
+    assert dear["churn_probability"].to_numpy() == pytest.approx(
+        scores["churn_probability"].to_numpy(), abs=1e-8
+    )
+
+
+def test_contributions_explain_the_final_logit(small_scorer: Scorer, base: pd.DataFrame) -> None:
+    """Differences of the final logit between customers are differences of their contributions."""
+    units = small_scorer._units(base)
+    near, _ = small_scorer._btyd_columns(units)
+    link = small_scorer.forecaster.link(Target.CHURN, units, near)
+    told = small_scorer.forecaster.contributions(units, near).sum(axis=1).to_numpy()
+    assert link - link[0] == pytest.approx(told - told[0], abs=1e-6)
+
+
+def test_reasons_are_three_sentences_without_names_of_columns(
+    small_scorer: Scorer, base: pd.DataFrame
+) -> None:
+    reasons = small_scorer.explain(base)
+    assert (reasons.map(len) == 3).all()
+    assert all("the risk" in text and "_" not in text for row in reasons for text in row)
+
+
+def test_a_missing_column_is_named(small_scorer: Scorer, base: pd.DataFrame) -> None:
+    with pytest.raises(ModelError, match="lack T"):
+        small_scorer.predict(base.drop(columns="T"))
+
+
+def test_a_damaged_model_is_one_line(small_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is not there"):
+        Scorer.load(tmp_path / "nowhere")
+    (tmp_path / "scorer.json").write_text("{}")
+    with pytest.raises(ModelError, match="damaged"):
+        Scorer.load(tmp_path)
+
+
+def test_a_later_date_than_training_can_be_scored(
+    small_orders: Any, small_scorer: Scorer, small_log: Any
+) -> None:
+    """A nightly run scores days that training had not seen."""
+    later = current_snapshot(small_orders, small_scorer.plan, small_log.TRAINED_ON + timedelta(days=90))
+    assert np.isfinite(small_scorer.predict(later).select_dtypes("number").to_numpy()).all()
+
+
+def test_returns_only_customers_get_finite_figures(small_scorer: Scorer) -> None:
+    others = pd.DataFrame({"customer_id": ["r1", "r2"], "T": [0.0, 400.0]})
+    seen = small_scorer.outlook(others)
+    assert np.isfinite(seen.select_dtypes("number").to_numpy()).all()
+    assert set(seen["scored_by"]) == {"btyd_no_purchase"}
