@@ -73,7 +73,9 @@ def notes(work: Workspace) -> list[str]:
 def show(plan: pd.DataFrame, work: Workspace) -> None:
     """Where the list and the page are, and the list's first ten rows."""
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-    table = Table(title=f"First of {len(plan)} customers to contact", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        title=f"The list, from the top of {len(plan)} customers", title_justify="left", box=SIMPLE_HEAD
+    )
     for title, name in SHOWN.items():
         table.add_column(title, justify="right" if is_numeric_dtype(plan[name]) else "left", no_wrap=True)
     for row in plan.head(SHOWN_ROWS)[list(SHOWN.values())].itertuples(index=False):

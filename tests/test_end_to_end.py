@@ -1,4 +1,4 @@
-"""From a log on disk to the page. Authority: the contract of the tables, and dvc.yaml on what a stage reads."""
+"""From a log on disk to the page. Authority: the contract of the tables, and dvc.yaml."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import pytest
 import yaml
 
 from churnlab import cli
-from churnlab.config import Contact, Params, Section
+from churnlab.config import Params, Section
 
 ROOT = Path(__file__).parents[1]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -55,17 +57,6 @@ class Run:
         return {file.relative_to(self.folder).as_posix(): file.read_bytes() for file in found}
 
 
-def sections(section: type[Section], at: str = "") -> Iterator[tuple[type[Section], str]]:
-    """Every kind of section with the dotted name where it stands."""
-    yield section, at
-    for name, entry in section.model_fields.items():
-        if isinstance(entry.annotation, type) and issubclass(entry.annotation, Section):
-            yield from sections(entry.annotation, f"{at}{name}.")
-
-
-PLACES = dict(sections(Params))
-
-
 def leaves(at: str, value: Any) -> Iterator[str]:
     """The dotted names of the values below one; actions are compared as a whole."""
     if isinstance(value, dict) and at != "decisions.actions":
@@ -84,21 +75,20 @@ def at_path(tree: dict[str, Any], path: str) -> Any:
 class Spy:
     """Notes which parameters a stage reads; a section handed over whole counts as all its values."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, run: Run, settings: dict[str, Any]) -> None:
-        self.stage: str | None = None
-        self.run = run
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, read: dict[str, set[str]]) -> None:
+        self.read = read
+        self.stage = ""
+        self.places: dict[int, str] = {}  # of the sections that the stage was given, not of a model's own
         plain = Section.__getattribute__
 
         def noted(section: Section, name: str) -> Any:
             value = plain(section, name)
-            if self.stage and type(section) is not Contact:
-                place = PLACES[type(section)]
+            place = self.places.get(id(section))
+            if place is not None:
                 if name in type(section).model_fields and not isinstance(value, Section):
-                    run.read[self.stage].add(f"{place}{name}")
+                    read[self.stage].add(f"{place}{name}")
                 elif name == "model_dump" and place:  # all of params is dumped only to name or record a run
-                    run.read[self.stage] |= set(
-                        leaves(place.rstrip("."), at_path(settings, place.rstrip(".")))
-                    )
+                    read[self.stage] |= set(leaves(place.rstrip("."), value()))
             return value
 
         monkeypatch.setattr(Section, "__getattribute__", noted)
@@ -108,12 +98,19 @@ class Spy:
 
     def watched(self, stage: str, run: Callable[[Params], None]) -> Callable[[Params], None]:
         def watched(params: Params) -> None:
-            self.stage = stage
-            self.run.read[stage] = set()
+            self.stage, self.read[stage], self.places = stage, set(), dict(sections(params))
             run(params)
-            self.stage = None
+            self.places = {}
 
         return watched
+
+
+def sections(section: Section, at: str = "") -> Iterator[tuple[int, str]]:
+    """Every section by its identity, with the dotted name before its values."""
+    yield id(section), at
+    for name, value in vars(section).items():
+        if isinstance(value, Section):
+            yield from sections(value, f"{at}{name}.")
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +131,10 @@ def run_all(folder: Path, settings: dict[str, Any], spied: bool) -> Run:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         if spied:
-            Spy(patch, run, settings)
-        cli.app(["run", "--params", "params.yaml"], standalone_mode=False)
+            Spy(patch, run.read)
+        with redirect_stdout(StringIO()) as said:
+            cli.app(["run", "--params", "params.yaml"], standalone_mode=False)
+    run.said = said.getvalue()
     return run
 
 
@@ -187,6 +186,15 @@ def test_the_list_keeps_to_budget_and_capacity(ran):
         pd.read_csv(ran.folder / "outputs" / "priority_list.csv", dtype={"customer_id": str})["customer_id"],
         plan["customer_id"],
     )
+
+
+def test_the_end_of_a_run_shows_the_list_and_where_it_is(ran):
+    lines = ran.said.splitlines()
+    assert max(len(line) for line in lines) <= 80
+    assert "Priority list: outputs/priority_list.parquet (and .csv)" in lines
+    assert "Report:        outputs/report.html" in lines
+    shown = [line.split()[1] for line in lines if line.split() and line.split()[0].isdigit()]
+    assert shown == ran.table("priority_list")["customer_id"].head(10).tolist()
 
 
 def test_the_page_parses_and_stands_alone(ran):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,9 @@ def write_atomically(path: Path, write: Any) -> None:
             os.fsync(handle.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}): check the folder and the disk") from error
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror}): check the folder and the disk"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

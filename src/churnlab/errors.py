@@ -1,11 +1,11 @@
 """Everything churnlab raises on purpose.
 
-    ChurnlabError            a user can mend it: one line, exit code 2
-    ├── ConfigError          params.yaml: an unknown, missing or out-of-range key
-    ├── DataError            a source cannot be read, or breaks the contract as a whole
-    ├── ModelError           a model cannot be fitted, loaded or applied
-    └── TrackingError        MLflow cannot be reached or refuses
-    ChurnlabWarning          a result is given, with a reservation
+ChurnlabError            a user can mend it: one line, exit code 2
+├── ConfigError          params.yaml: an unknown, missing or out-of-range key
+├── DataError            a source cannot be read, or breaks the contract as a whole
+├── ModelError           a model cannot be fitted, loaded or applied
+└── TrackingError        MLflow cannot be reached or refuses
+ChurnlabWarning          a result is given, with a reservation
 """
 
 

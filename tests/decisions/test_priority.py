@@ -18,6 +18,7 @@ from churnlab.decisions.priority import (
     held_out,
     net_benefit,
     priority_list,
+    value_at_stake,
 )
 
 OFFER = Contact(channel="email", contact_cost=1.0, incentive_cost=10.0, save_rate=0.2)
@@ -49,12 +50,18 @@ def customers(p, clv, names=None, reasons=None) -> pd.DataFrame:
             "customer_id": pd.Series(names or [f"c{k:04d}" for k in range(n)], dtype="str"),
             "churn_probability": np.asarray(p, dtype=float),
             "clv": np.asarray(clv, dtype=float),
+            "p_alive": 1.0,
             "risk_label": "high",
             "value_label": "top",
             "horizon_days": 90,
             "reasons": reasons or [["Last order: 200 days ago, which raises the risk"]] * n,
         }
     )
+
+
+def test_what_a_customer_who_may_be_gone_has_at_stake_by_hand():
+    # 100 / (1 - 0.75) = 400 if they stay, and they are still there with 40 %
+    assert value_at_stake(customers([0.75], [100.0]).assign(p_alive=0.4)) == pytest.approx([160.0])
 
 
 def drawn(seed: int, n: int) -> pd.DataFrame:

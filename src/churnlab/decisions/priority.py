@@ -50,6 +50,21 @@ def net_benefit(churn_probability: np.ndarray, value_at_stake: np.ndarray, conta
     return p * contact.save_rate * (value_at_stake - d) - (1 - p) * d - contact.contact_cost
 
 
+def value_at_stake(scores: pd.DataFrame) -> np.ndarray:
+    """V, in money: p_alive · clv / (1 - p).
+
+    clv counts the chance p of leaving, so clv / (1 - p) is the value of a customer who stays; and only one
+    who has not left for good already can be kept, which the purchase model believes with p_alive.
+
+    Parameters
+    ----------
+    scores
+        churn_probability, p_alive (0 to 1), clv (money).
+    """
+    p, alive, worth = (scores[name].to_numpy(float) for name in ("churn_probability", "p_alive", "clv"))
+    return alive * np.divide(worth, 1 - p, out=np.zeros_like(worth), where=p < 1)
+
+
 def expected_cost(churn_probability: np.ndarray, contact: Contact) -> np.ndarray:
     """f + d·(p·γ + 1 - p), in money: the contact, and the incentive for all who are expected to take it."""
     p = churn_probability
@@ -62,8 +77,7 @@ def best_actions(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
     Parameters
     ----------
     scores
-        customer_id, churn_probability, clv (money; it counts the chance of leaving, so that what is at stake
-        is clv / (1 - churn_probability)).
+        customer_id, churn_probability, p_alive, clv (money).
     settings
         Actions with costs, incentives and save rates; the first named wins a tie.
 
@@ -92,7 +106,7 @@ def priority_list(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
     Parameters
     ----------
     scores
-        One row per customer: customer_id, churn_probability, clv (money), risk_label, value_label,
+        One row per customer: customer_id, churn_probability, p_alive, clv (money), risk_label, value_label,
         horizon_days, reasons (list of sentences, may be empty).
     settings
         Actions, budget (money), max_contacts, and the share held out untreated; held-out customers stay on
@@ -134,8 +148,7 @@ class _Options:
 
     @classmethod
     def of(cls, scores: pd.DataFrame, settings: Decisions) -> _Options:
-        p, worth = scores["churn_probability"].to_numpy(float), scores["clv"].to_numpy(float)
-        stake = np.divide(worth, 1 - p, out=np.zeros_like(worth), where=p < 1)
+        p, stake = scores["churn_probability"].to_numpy(float), value_at_stake(scores)
         contacts = settings.actions.values()
         return cls(
             names=np.array(list(settings.actions), dtype=object),

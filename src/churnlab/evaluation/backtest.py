@@ -1,4 +1,4 @@
-"""Fits on a history up to a cutoff, forecasts what follows, and compares with what did and with the baselines."""
+"""Fits on a history up to a cutoff, forecasts what follows, and compares with what did."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def truth_after(orders: ir.Table, cutoff: date, horizon_days: int) -> pd.DataFra
 
 
 def origins(first_day: date, as_of: date, horizon_days: int, params: Params) -> list[date]:
-    """Backtest cutoffs, newest first: one horizon before `as_of`, then every origin_step_days, while history lasts.
+    """Backtest cutoffs, newest first, origin_step_days apart: the first is one horizon before `as_of`.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def origins(first_day: date, as_of: date, horizon_days: int, params: Params) -> 
     kept = [day for day in wanted if (day - first_day).days + 1 >= params.features.min_history_days]
     if not kept:
         raise DataError(
-            f"orders: {(as_of - first_day).days + 1} days of history allow no backtest of {horizon_days} days: "
+            f"orders: {(as_of - first_day).days + 1} days of history allow no {horizon_days}-day backtest: "
             "lower features.horizon_days or features.min_history_days, or give a longer history"
         )
     return kept

@@ -135,9 +135,7 @@ def pooled_rate(rfm: pd.DataFrame) -> tuple[PurchaseModel, FitStep]:
     rate = (float(rfm["frequency"].sum()) + 0.5) / weeks
     params = {"r": 1.0, "alpha": rounded(1 / rate), "a": 1.0, "b": 1.0}
     detail = "too few repeat purchases to fit a model: the pooled rate of all customers stands in"
-    return PurchaseModel("mbgnbd", params, 0.0, 0.0, len(rfm)), FitStep(
-        "mbgnbd", None, "pooled mean", detail
-    )
+    return PurchaseModel("mbgnbd", params, 0.0, 0.0, len(rfm)), FitStep("mbgnbd", None, "pooled mean", detail)
 
 
 def logit_no_purchase(columns: pd.DataFrame) -> np.ndarray:

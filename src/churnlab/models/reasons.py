@@ -51,10 +51,18 @@ def reasons(contributions: pd.DataFrame, features: pd.DataFrame, p_no_purchase: 
     order = np.argsort(-np.abs(sums), axis=1, kind="stable")[:, :REASONS]
     shown = features.assign(btyd=p_no_purchase)
     cells = {name: shown[name].to_numpy(float) for name in names}
+    days, gaps = (features[name].to_numpy(float) for name in ("days_since_last_order", "gap_mean_days"))
     texts = []
     for row, picked in enumerate(order):
-        told = [(strongest[stories[k]][row], sums[row, k]) for k in picked if sums[row, k] != 0]
-        texts.append([_sentence(name, cells[name][row], pull) for name, pull in told])
+        told = [(stories[k], sums[row, k]) for k in picked if sums[row, k] != 0]
+        texts.append(
+            [
+                _silence(days[row], gaps[row], pull)
+                if story == "silence"
+                else _sentence(strongest[story][row], cells[strongest[story][row]][row], pull)
+                for story, pull in told
+            ]
+        )
     return pd.Series(texts, index=features.index, dtype=object)
 
 
@@ -71,6 +79,13 @@ def _strongest(values: np.ndarray, total: np.ndarray, names: np.ndarray, story: 
 
 def _story(name: str) -> str:
     return next((story for story, pattern in STORIES.items() if re.fullmatch(pattern, name)), "other")
+
+
+def _silence(days: float, usual_gap: float, pull: float) -> str:
+    """The story of silence told in days, whichever of its features pulled."""
+    direction = "raises" if pull > 0 else "lowers"
+    rhythm = "" if np.isnan(usual_gap) else f", against a usual gap of {usual_gap:,.0f}"
+    return f"{days:,.0f} days since the last order{rhythm}, which {direction} the risk"
 
 
 def _sentence(name: str, value: float, pull: float) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from churnlab.decisions.priority import value_at_stake
 from churnlab.evaluation.metrics import BETTER
 from churnlab.report.wording import METRICS, TARGETS, Wording
 
@@ -60,16 +61,16 @@ def risk_value(scores: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     scores
-        `risk_label`, `value_label`, `churn_probability`, `clv` (money).
+        `risk_label`, `value_label`, `churn_probability`, `p_alive`, `clv` (money).
 
     Returns
     -------
     pd.DataFrame
-        `risk_label`, `value_label`, `customers`, `value_at_stake` (money: sum of p * clv / (1 - p), since clv
-        already counts the chance p of leaving).
+        `risk_label`, `value_label`, `customers`, `value_at_stake` (money: sum of churn_probability * value
+        at stake).
     """
-    odds = scores["churn_probability"] / (1 - scores["churn_probability"])
-    stake = (odds * scores["clv"]).rename("stake")
+    stake = pd.Series(value_at_stake(scores), index=scores.index) * scores["churn_probability"]
+    stake = stake.rename("stake")
     return (
         pd.concat([scores[["risk_label", "value_label"]], stake], axis=1)
         .groupby(["risk_label", "value_label"])["stake"]
