@@ -57,11 +57,14 @@ def write_atomically(path: Path, write: Any) -> None:
             os.fsync(handle.fileno())
         temporary.replace(path)
     except OSError as error:
+        with suppress(OSError):  # what could not be written may not be removable either
+            temporary.unlink(missing_ok=True)
         raise DataError(
             f"{path}: cannot be written ({error.strerror}): check the folder and the disk"
         ) from error
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
