@@ -313,7 +313,7 @@ def test_why_is_a_readable_sentence():
         ([], "No single reason stands out."),
         (None, "No single reason stands out."),
         (np.array([], dtype=object), "No single reason stands out."),
-        (["A: 1, which lowers the risk"], "A: 1, which lowers the risk."),
+        (["Steady, which lowers the risk"], "Less at risk than most, but much to lose: steady."),
         (["A: 1, which lowers the risk", "Β: ۲, which raises the risk"], "Β: ۲, which raises the risk."),
     ],
 )

@@ -235,9 +235,12 @@ def _percent(share: float) -> str:
 
 
 def _reason(reasons: Sequence[str] | None) -> str:
-    """The strongest reason that raises the risk, or else the strongest."""
+    """The strongest reason that raises the risk; where none does, the strongest that lowers it, as such."""
     told = [] if reasons is None else list(reasons)
-    return next(
-        (text for text in told if "raises the risk" in text),
-        told[0] if told else "No single reason stands out",
-    )
+    for text in told:
+        if "raises the risk" in text:
+            return text
+    if not told:
+        return "No single reason stands out"
+    lowering = told[0].removesuffix(", which lowers the risk")
+    return f"Less at risk than most, but much to lose: {lowering[0].lower()}{lowering[1:]}"
