@@ -27,6 +27,7 @@ def execution_files(work: Workspace) -> list[tuple[Path, str]]:
     return [
         (work.ingest_summary, "data"),
         (work.plan, "data"),
+        (work.clv_summary, "evaluation"),
         (work.metrics, "evaluation"),
         (work.comparison, "evaluation"),
         (work.plots, "evaluation"),

@@ -25,6 +25,7 @@ class Workspace:
         self.current = data / "current.parquet"
         self.plan = data / "plan.json"
         self.clv_models = models / "clv.json"
+        self.clv_summary = reports / "clv.json"
         self.churn_model = models / "churn"
         self.packaged_model = models / "packaged"
         self.metrics = reports / "metrics.json"

@@ -55,6 +55,7 @@ def register(params: Params, work: Workspace, scorer: Scorer) -> promotion.Verdi
     root, names, headline, known = project_root(), params.registry, read_json(work.metrics), identity(scorer)
     gains = promotion.gains(headline)
     run_id = record_execution(root, params, headline, known, execution_files(work), plots_page(work))
+    tracking.add_to_run(root, run_id, correlations(work))
     example = synthetic_example(read_parquet(work.current))
     version = tracking.log_model(
         root,
@@ -74,6 +75,13 @@ def register(params: Params, work: Workspace, scorer: Scorer) -> promotion.Verdi
         reasons = "; ".join((rivalry if verdict.promote else verdict).findings)
         sys.stderr.write(f"version {version} is registered but not {names.champion_alias}: {reasons}\n")
     return verdict
+
+
+def correlations(work: Workspace) -> dict[str, float]:
+    """How far Gamma-Gamma's assumption of independence holds, where that is defined."""
+    summary = read_json(work.clv_summary)
+    names = ("frequency_spend_correlation", "frequency_spend_rank_correlation")
+    return {f"btyd.{name}": summary[name] for name in names if summary[name] is not None}
 
 
 if __name__ == "__main__":

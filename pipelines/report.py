@@ -63,7 +63,8 @@ def run(params: Params) -> None:
 def notes(work: Workspace) -> list[str]:
     """Reservations of the model and of its promotion."""
     registered = read_json(work.registration)
-    kept = list(Scorer.load(work.packaged_model).forecaster.notes)
+    scorer = Scorer.load(work.packaged_model)
+    kept = [*scorer.forecaster.notes, *filter(None, [scorer.btyd.spend.note])]
     if not registered["beats_baselines"]:
         found = "; ".join(registered["findings"])
         kept.append(f"In the backtest this model did not beat every baseline: {found}")

@@ -11,13 +11,14 @@ from churnlab.pipelines._run import Workspace, main
 
 
 def run(params: Params) -> None:
-    """data/snapshots.parquet, data/current.parquet → models/clv.json."""
+    """data/snapshots.parquet, data/current.parquet → models/clv.json, reports/clv.json."""
     work = Workspace.of(params)
     plan = LearningPlan.from_dict(read_json(work.plan))
     snapshots, current = read_parquet(work.snapshots), read_parquet(work.current)
     with progress("purchase and spend models", len(plan.snapshots) + 1) as step:
         book = fit_book(snapshots, current, plan, params.clv, step)
     write_json(book.to_dict(), work.clv_models)
+    write_json(book.current.summary(), work.clv_summary)
 
 
 if __name__ == "__main__":

@@ -134,3 +134,10 @@ def test_money_is_counted_in_units(small_orders: Any, small_log: Any) -> None:
         "purchases_30d": [3.0],
         "spend_30d_of_90d": [0.5],
     }
+
+
+def test_the_summary_tells_the_fits_and_gamma_gammas_assumption(small_scorer: Any) -> None:
+    summary = small_scorer.btyd.summary()
+    assert summary["primary_family"] == "bgnbd"
+    assert -1 <= summary["frequency_spend_correlation"] <= 1
+    assert all(step["outcome"] != "fitted" for step in summary["fallback_steps"])

@@ -62,6 +62,21 @@ class BtydModels:
             out[f"btyd_spend_{name}"] = purchases * order_value
         return pd.DataFrame(out, index=rfm.index)
 
+    def summary(self) -> dict[str, Any]:
+        """What a reader should know of the fits: which were made, how well, and Gamma-Gamma's assumption.
+
+        Gamma-Gamma assumes that frequency and spend per purchase are independent: the correlations say how
+        far that holds.
+        """
+        return {
+            "primary_family": self.primary.family,
+            "log_likelihood": {name: model.log_likelihood for name, model in self.families.items()},
+            "frequency_spend_correlation": self.spend.frequency_spend_correlation,
+            "frequency_spend_rank_correlation": self.spend.frequency_spend_rank_correlation,
+            "note": self.spend.note,
+            "fallback_steps": [step.to_dict() for step in self.steps if step.outcome != "fitted"],
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""
         return {
