@@ -20,7 +20,7 @@ def run(params: Params) -> None:
             LearningPlan.from_dict(read_json(work.plan)),
             BtydBook.from_dict(read_json(work.clv_models)),
         )
-        learners = fit_learners(snapshots, current, plan, book, params.churn, params.engine.threads)
+        learners = fit_learners(snapshots, current, plan, book, params.churn)
         step("fitted")
     state, texts = forecaster_state(learners)
     for name, text in texts.items():

@@ -124,6 +124,7 @@ class Churn(Section):
     feature_fraction: float = Field(gt=0, le=1)
     bagging_fraction: float = Field(gt=0, le=1)
     lambda_l2: float = Field(ge=0)
+    threads: int = Field(ge=1, le=256)
     max_rounds: int = Field(ge=1, le=20000)
     early_stopping_rounds: int = Field(ge=1)
     probability_calibration: Literal["platt", "none"]

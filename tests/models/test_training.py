@@ -121,7 +121,7 @@ def test_members_that_are_not_asked_for_are_not_fitted(small_orders: Any, small_
     book = fit_book(snapshots, current, plan, params.clv)
     training = with_btyd(snapshots, book, plan)
     only = params.churn.model_copy(update={"members": ("linear",)})
-    fitted = fit_forecaster(training, ["days_since_last_order", "gap_mean_days"], only, 1)
+    fitted = fit_forecaster(training, ["days_since_last_order", "gap_mean_days"], only)
     assert set(fitted.members[Target.CHURN]) == {"linear"}
     assert set(fitted.blends[Target.CHURN].weights) == {"linear", "btyd"}
 

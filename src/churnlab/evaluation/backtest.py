@@ -87,7 +87,7 @@ def fit_scorer(
     snapshots = pd.concat(blocks, ignore_index=True) if blocks else current.iloc[:0]
     book = fit_book(snapshots, current, plan, params.clv, lambda day: progress(f"BTYD {day}"))
     progress("learners")
-    learners = fit_learners(snapshots, current, plan, book, params.churn, params.engine.threads)
+    learners = fit_learners(snapshots, current, plan, book, params.churn)
     scorer = assemble(current, plan, book, learners, params.clv, params.decisions.labels, data_version)
     return scorer, current
 

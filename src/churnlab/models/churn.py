@@ -63,7 +63,6 @@ def fit_boosted(
     weight: np.ndarray,
     rounds: int,
     settings: Churn,
-    threads: int,
 ) -> Boosted:
     """Fit `rounds` trees.
 
@@ -80,7 +79,7 @@ def fit_boosted(
     """
     scale = _scale(target, y, weight)
     data = lgb.Dataset(_matrix(frame, tuple(frame.columns), base), y / scale, weight=weight)
-    booster = lgb.train(_params(target, settings, len(y), threads), data, rounds)
+    booster = lgb.train(_params(target, settings, len(y)), data, rounds)
     return Boosted(tuple(frame.columns), booster.model_to_string(), float(np.log(scale)))
 
 
@@ -89,7 +88,6 @@ def best_rounds(
     train: tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray],
     valid: tuple[pd.DataFrame, np.ndarray, np.ndarray],
     settings: Churn,
-    threads: int,
 ) -> int:
     """Number of trees by early stopping.
 
@@ -107,7 +105,7 @@ def best_rounds(
     data = lgb.Dataset(_matrix(frame, names, base), y / scale, weight=weight)
     check = lgb.Dataset(_matrix(later, names, later_base), later_y / scale, reference=data)
     booster = lgb.train(
-        _params(target, settings, len(y), threads),
+        _params(target, settings, len(y)),
         data,
         settings.max_rounds,
         valid_sets=[check],
@@ -116,7 +114,7 @@ def best_rounds(
     return max(booster.best_iteration, FEWEST_ROUNDS)
 
 
-def _params(target: Target, settings: Churn, rows: int, threads: int) -> dict[str, Any]:
+def _params(target: Target, settings: Churn, rows: int) -> dict[str, Any]:
     return {
         "objective": OBJECTIVE[target],
         "num_leaves": settings.num_leaves,
@@ -131,7 +129,7 @@ def _params(target: Target, settings: Churn, rows: int, threads: int) -> dict[st
         "seed": settings.seed,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": threads,
+        "num_threads": settings.threads,
         "verbose": -1,
     }
 

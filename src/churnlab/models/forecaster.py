@@ -79,7 +79,7 @@ class Forecaster:
         return total
 
 
-def fit_forecaster(training: pd.DataFrame, features: list[str], settings: Churn, threads: int) -> Forecaster:
+def fit_forecaster(training: pd.DataFrame, features: list[str], settings: Churn) -> Forecaster:
     """Learn from snapshots whose outcomes are known.
 
     Trees are counted on a later snapshot and other customers than they were grown on. Weights, calibration,
@@ -95,8 +95,6 @@ def fit_forecaster(training: pd.DataFrame, features: list[str], settings: Churn,
         Columns that learners may read.
     settings
         The `churn` section.
-    threads
-        For LightGBM; the result does not depend on it.
     """
     notes = _shortfalls(training)
     if notes:
@@ -104,7 +102,7 @@ def fit_forecaster(training: pd.DataFrame, features: list[str], settings: Churn,
     rows = _Rows.of(training, features)
     members, blends, held_out = {}, {}, {}
     for target in Target:
-        recipe = _Recipe(target, rows, settings, threads)
+        recipe = _Recipe(target, rows, settings)
         held_out[target], blends[target] = recipe.blend()
         members[target] = recipe.fit(np.ones(len(rows.weight), dtype=bool))
     level = _level(rows, held_out)
@@ -178,7 +176,6 @@ class _Recipe:
     target: Target
     rows: _Rows
     settings: Churn
-    threads: int
 
     def blend(self) -> tuple[np.ndarray, Blend]:
         """Answers to held-out customers on the newest snapshots, and the blend learned from them."""
@@ -215,7 +212,7 @@ class _Recipe:
             penalty = getattr(self.settings.linear_penalty, target.value)
             fitted["linear"] = fit_linear(target, *given, penalty)
         if "lightgbm" in self.settings.members:
-            fitted["lightgbm"] = fit_boosted(target, *given, self._rounds, self.settings, self.threads)
+            fitted["lightgbm"] = fit_boosted(target, *given, self._rounds, self.settings)
         return fitted
 
     @cached_property
@@ -233,7 +230,6 @@ class _Recipe:
             (rows.features[train], base[train], y[train], rows.weight[train]),
             (rows.features[valid], base[valid], y[valid]),
             self.settings,
-            self.threads,
         )
 
 

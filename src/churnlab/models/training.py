@@ -97,13 +97,12 @@ def fit_learners(
     plan: LearningPlan,
     book: BtydBook,
     settings: Churn,
-    threads: int,
 ) -> Forecaster:
     """Fit members, blend and calibration on the labelled snapshots."""
     training = with_btyd(snapshots, book, plan)
     names = [name for name in current.columns if name not in KEYS]
     usable = usable_features(training, current, names) if len(training) else names
-    return fit_forecaster(training, usable, settings, threads)
+    return fit_forecaster(training, usable, settings)
 
 
 def assemble(
