@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor
+from threadpoolctl import threadpool_limits
 
 from churnlab.models.targets import Target
 
@@ -106,7 +107,9 @@ def fit_linear(
     base_centre = base.mean(axis=0)
     matrix = _assemble(logged, centre, spread, flags, base - base_centre)
     scale = 1.0 if target is Target.CHURN else max(float(np.average(y, weights=weight)), np.finfo(float).tiny)
-    model = _estimator(target, penalty).fit(matrix, y / scale, sample_weight=weight)
+    # one thread: sums then come out alike on every machine, and do not wait for a busy processor
+    with threadpool_limits(limits=1, user_api="blas"):
+        model = _estimator(target, penalty).fit(matrix, y / scale, sample_weight=weight)
     return Linear(
         features=tuple(frame.columns),
         centre=tuple(centre.tolist()),
