@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 MACHINE = re.compile(
-    r"(?<![\w.])/(?:work|tmp|root|home|Users)/|localhost:\d|--index-url|--extra-index-url|/simple\b"
+    r"(?<![\w.])/(?:work|tmp|root|home|Users)/|localhost:\d|--(?:extra-)?index-ur[l]|/simple\b"
 )
 INSTALL = [
     "pip install -c constraints.txt -e . && dvc repro",

@@ -5,7 +5,6 @@ ChurnlabError            a user can mend it: one line, exit code 2
 ├── DataError            a source cannot be read, or breaks the contract as a whole
 ├── ModelError           a model cannot be fitted, loaded or applied
 └── TrackingError        MLflow cannot be reached or refuses
-ChurnlabWarning          a result is given, with a reservation
 """
 
 
@@ -27,7 +26,3 @@ class ModelError(ChurnlabError):
 
 class TrackingError(ChurnlabError):
     """The MLflow server or store cannot be reached, or refuses what is asked."""
-
-
-class ChurnlabWarning(UserWarning):
-    """A result is given, with a reservation that the user should read."""

@@ -10,13 +10,13 @@ import pytest
 from churnlab.config import Features
 from churnlab.errors import DataError
 from churnlab.features.outcomes import outcomes
+from churnlab.features.plan import LearningPlan, labelled_snapshots
 from churnlab.features.snapshots import (
     FeatureSpec,
     feature_names,
     feature_spec,
     snapshot,
     snapshot_cutoffs,
-    training_frame,
 )
 
 FIRST = date(2024, 1, 1)
@@ -134,20 +134,21 @@ def test_the_money_scale_is_the_median_paid_day(ledger, lean_spec):
 
 def test_training_rows_are_snapshots_beside_their_outcomes(as_table, busy_shop, full_spec):
     orders = as_table(busy_shop)
-    cutoffs = [date(2024, 6, 30), date(2024, 5, 1)]
-    frame = training_frame(orders, cutoffs, 30, full_spec)
-    assert list(frame.columns) == [
-        "customer_id", "cutoff", *feature_names(full_spec), "churned", "n_purchases", "spend",
-    ]  # fmt: skip
-    assert frame["cutoff"].drop_duplicates().tolist() == [pd.Timestamp(c) for c in cutoffs]
-    for cutoff in cutoffs:
-        block = frame[frame["cutoff"] == pd.Timestamp(cutoff)].reset_index(drop=True)
-        known = snapshot(orders, cutoff, full_spec)
+    cutoffs = (date(2024, 6, 30), date(2024, 5, 1))
+    plan = LearningPlan(date(2024, 7, 30), 30, 30, cutoffs, full_spec, 10.0)
+    blocks = list(labelled_snapshots(orders, plan))
+    for cutoff, block in zip(cutoffs, blocks, strict=True):
+        assert list(block.columns) == [
+            "customer_id", "cutoff", *feature_names(full_spec), "churned", "n_purchases", "spend",
+        ]  # fmt: skip
+        assert set(block["cutoff"]) == {pd.Timestamp(cutoff)}
+        known = snapshot(orders, cutoff, full_spec, 10.0)
         pd.testing.assert_frame_equal(block[known.columns], known, check_exact=True)
         later = outcomes(orders, cutoff, 30)
         pd.testing.assert_frame_equal(block[later.columns], later, check_exact=True)
 
 
-def test_no_cutoff_is_an_error(ledger, lean_spec):
-    with pytest.raises(DataError, match="no snapshot has both history and outcomes"):
-        training_frame(ledger([("a", "2024-01-01", 5.0)]), [], 30, lean_spec)
+def test_outcomes_that_are_not_known_yet_are_refused(as_table, busy_shop, full_spec):
+    plan = LearningPlan(date(2024, 7, 29), 30, 30, (date(2024, 6, 30),), full_spec, 10.0)
+    with pytest.raises(AssertionError, match="not known"):
+        list(labelled_snapshots(as_table(busy_shop), plan))

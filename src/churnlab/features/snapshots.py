@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,6 @@ from churnlab.config import Features
 from churnlab.errors import DataError
 from churnlab.features.behaviour import behaviour_columns, return_columns
 from churnlab.features.occasions import REQUIRED, TYPES, customer_days, with_history
-from churnlab.features.outcomes import outcomes
 from churnlab.features.rfm import rfm_columns
 
 if TYPE_CHECKING:
@@ -213,42 +212,3 @@ def snapshot_cutoffs(first_day: date, as_of: date, horizon_days: int, settings: 
         return []
     step = max(settings.min_step_days, math.ceil(span / (settings.max_snapshots - 1)))
     return [newest - timedelta(days=back) for back in range(0, span + 1, step)]
-
-
-def training_frame(
-    orders: ir.Table, cutoffs: Sequence[date], horizon_days: int, spec: FeatureSpec
-) -> pd.DataFrame:
-    """Snapshots beside what followed them, one block of rows per cutoff, in the order given.
-
-    Parameters
-    ----------
-    orders, spec
-        See :func:`snapshot`.
-    cutoffs
-        At least one; each window (cutoff, cutoff + horizon_days] must have passed.
-    horizon_days
-        Length of the outcome window.
-
-    Returns
-    -------
-    customer_id, cutoff (datetime64[us]), the features of :func:`snapshot`, then churned, n_purchases and
-    spend of :func:`churnlab.features.outcomes.outcomes`. Sorted by customer_id within a cutoff.
-
-    Raises
-    ------
-    DataError
-        There is no cutoff.
-    """
-    if not cutoffs:
-        raise DataError(
-            "orders: no snapshot has both history and outcomes: "
-            "lower features.min_history_days or features.horizon_days, or give a longer history"
-        )
-    blocks = []
-    for cutoff in cutoffs:
-        known = snapshot(orders, cutoff, spec)
-        later = outcomes(orders, cutoff, horizon_days)
-        block = known.merge(later, on="customer_id", validate="one_to_one")
-        block.insert(1, "cutoff", pd.Timestamp(cutoff).as_unit("us"))
-        blocks.append(block)
-    return pd.concat(blocks, ignore_index=True)

@@ -15,7 +15,6 @@ from churnlab.models.forecaster import Forecaster, fit_forecaster, usable_featur
 from churnlab.models.labels import Scale
 from churnlab.models.scorer import Scorer
 
-OUTCOMES = ("churned", "n_purchases", "spend")
 KEYS = ("customer_id", "cutoff")
 
 
