@@ -63,8 +63,7 @@ def run(params: Params) -> None:
 def notes(work: Workspace) -> list[str]:
     """Reservations of the model and of its promotion."""
     registered = read_json(work.registration)
-    scorer = Scorer.load(work.packaged_model)
-    kept = [*scorer.forecaster.notes, *filter(None, [scorer.btyd.spend.note])]
+    kept = [*Scorer.load(work.packaged_model).notes]
     if not registered["beats_baselines"]:
         found = "; ".join(registered["findings"])
         kept.append(f"In the backtest this model did not beat every baseline: {found}")

@@ -27,7 +27,11 @@ def run(params: Params) -> None:
     manifest.file(work.scores)
     rows = {name: found.summary[f"rows_{name}"] for name in ("read", "accepted", "quarantined")}
     manifest.note(
-        rows={**rows, "scored": len(scores)}, as_of=found.as_of, params=params_version(params), **vars(source)
+        rows={**rows, "scored": len(scores)},
+        as_of=found.as_of,
+        params=params_version(params),
+        notes=scorer.notes,
+        **vars(source),
     )
     manifest.write(work.manifest)
 

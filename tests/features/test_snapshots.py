@@ -135,7 +135,7 @@ def test_the_money_scale_is_the_median_paid_day(ledger, lean_spec):
 def test_training_rows_are_snapshots_beside_their_outcomes(as_table, busy_shop, full_spec):
     orders = as_table(busy_shop)
     cutoffs = (date(2024, 6, 30), date(2024, 5, 1))
-    plan = LearningPlan(date(2024, 7, 30), 30, 30, cutoffs, full_spec, 10.0)
+    plan = LearningPlan(date(2024, 7, 30), 30, 30, cutoffs, cutoffs, (), full_spec, 10.0)
     blocks = list(labelled_snapshots(orders, plan))
     for cutoff, block in zip(cutoffs, blocks, strict=True):
         assert list(block.columns) == [
@@ -149,6 +149,6 @@ def test_training_rows_are_snapshots_beside_their_outcomes(as_table, busy_shop, 
 
 
 def test_outcomes_that_are_not_known_yet_are_refused(as_table, busy_shop, full_spec):
-    plan = LearningPlan(date(2024, 7, 29), 30, 30, (date(2024, 6, 30),), full_spec, 10.0)
+    plan = LearningPlan(date(2024, 7, 29), 30, 30, (date(2024, 6, 30),), (), (), full_spec, 10.0)
     with pytest.raises(AssertionError, match="not known"):
         list(labelled_snapshots(as_table(busy_shop), plan))

@@ -1,9 +1,9 @@
-"""Authority: every column that a snapshot can have, over both layouts of data, and the BTYD outputs."""
+"""Authority: every column that a snapshot can have, over both layouts of data."""
 
 import pytest
 
 from churnlab.features.snapshots import feature_names
-from churnlab.features.words import HISTORY, plain_words
+from churnlab.features.words import per_year, plain_words
 
 
 def test_every_feature_has_words_of_its_own(full_spec, lean_spec):
@@ -23,7 +23,6 @@ def test_every_feature_has_words_of_its_own(full_spec, lean_spec):
         ("purchases_90d", "purchase days in the last 90 days"),
         ("spend_30d_of_60d", "spend in the last 30 days as a share of the last 60"),
         ("categories_new_share", "share of categories in the basket never bought before"),
-        ("btyd_p_alive", HISTORY),
     ],
 )
 def test_words_read_as_staff_would_say_them(feature, words):
@@ -33,3 +32,9 @@ def test_words_read_as_staff_would_say_them(feature, words):
 def test_a_feature_without_words_is_refused():
     with pytest.raises(KeyError, match="phase_of_the_moon: has no plain words"):
         plain_words("phase_of_the_moon")
+
+
+def test_paces_per_day_are_told_per_year(full_spec):
+    """0.003 purchase days per day would be shown as 0.00; a column in words of a year is told as one."""
+    for name in feature_names(full_spec):
+        assert (per_year(name) == 365.0) == ("per year" in plain_words(name))

@@ -32,7 +32,9 @@ def test_the_true_member_gets_the_weight_and_the_trust() -> None:
     random = np.random.default_rng(3)
     true = random.normal(size=20000)
     members = {"true": true, "noise": random.normal(size=20000)}
-    blend = fit_blend(Target.CHURN, members, np.zeros(20000), outcomes(true), calibrate=True)
+    blend = fit_blend(
+        Target.CHURN, members, np.zeros(20000), outcomes(true), np.arange(20000), calibrate=True
+    )
     assert blend.weights["true"] > 0.97
     assert blend.trust == 1.0
 
@@ -41,8 +43,19 @@ def test_noise_is_not_trusted() -> None:
     random = np.random.default_rng(4)
     base = random.normal(size=3000)
     members = {"noise": random.normal(size=3000)}
-    blend = fit_blend(Target.CHURN, members, base, outcomes(base), calibrate=False)
+    blend = fit_blend(Target.CHURN, members, base, outcomes(base), np.arange(3000), calibrate=False)
     assert blend.trust == 0.0
+
+
+def test_the_same_customers_told_again_are_no_new_evidence() -> None:
+    random = np.random.default_rng(13)
+    true = random.normal(size=400) * 0.3
+    y, base = outcomes(true), np.zeros(400)
+    once = fit_blend(Target.CHURN, {"a": true}, base, y, np.arange(400), calibrate=False)
+    told = [np.tile(values, 4) for values in (true, base, y, np.arange(400))]
+    again = fit_blend(Target.CHURN, {"a": told[0]}, *told[1:], calibrate=False)
+    assert 0 < once.trust < 1
+    assert again.trust == pytest.approx(once.trust, rel=0.02)
 
 
 @settings(max_examples=25, deadline=None)
@@ -52,7 +65,8 @@ def test_weights_are_a_convex_combination_and_trust_a_share(seed: int, n: int) -
     links = {name: random.normal(size=n) for name in "abc"}
     y = random.integers(0, 2, n).astype(float)
     for target in Target:
-        blend = fit_blend(target, links, links["a"], y + (target is Target.SPEND), calibrate=True)
+        who = random.integers(0, n, n)
+        blend = fit_blend(target, links, links["a"], y + (target is Target.SPEND), who, calibrate=True)
         assert sum(blend.weights.values()) == pytest.approx(1, abs=1e-5)
         assert min(blend.weights.values()) >= 0
         assert 0 <= blend.trust <= 1

@@ -35,6 +35,11 @@ def test_a_base_of_equal_values_is_one_label_at_the_top_percentile() -> None:
     assert scale.percentile(np.zeros(2)).tolist() == [100, 100]
 
 
+def test_the_smallest_of_numbers_overflow_nothing() -> None:
+    base = np.array([-1.0, *[1.0] * 29]) * 2.2e-311
+    assert Scale.fit(base, SHARES, "low").percentile(np.zeros(1)).tolist() == [100]
+
+
 @given(arrays(float, 30, elements=st.floats(-1e6, 1e6)), arrays(float, 10, elements=st.floats(-1e6, 1e6)))
 def test_percentile_and_label_rise_with_the_value(base: np.ndarray, values: np.ndarray) -> None:
     scale = Scale.fit(base, SHARES, "low")

@@ -1,5 +1,6 @@
 """Authority: the identities that DESIGN states (coherent spend, fixed cut points), and invariants."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from scipy.special import logit
 
 from churnlab.errors import ModelError
 from churnlab.evaluation.backtest import fit_scorer
 from churnlab.features.plan import current_snapshot
+from churnlab.models.forecaster import btyd_alone
+from churnlab.models.reasons import shapley
 from churnlab.models.scorer import Scorer
 from churnlab.models.targets import Target
 
@@ -28,7 +32,7 @@ def scores(small_scorer: Scorer, base: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_learners_are_used_on_this_log(small_scorer: Scorer) -> None:
-    assert set(small_scorer.forecaster.members[Target.CHURN]) == {"lightgbm", "linear"}
+    assert set(small_scorer.forecaster.members[Target.CHURN]) == {"lightgbm", "linear", "recency"}
 
 
 def test_spend_is_purchases_times_their_value_and_at_least_one_if_active(
@@ -115,8 +119,62 @@ def test_contributions_explain_the_final_logit(small_scorer: Scorer, base: pd.Da
     units = small_scorer._units(base)
     near, _ = small_scorer._btyd_columns(units)
     link = small_scorer.forecaster.link(Target.CHURN, units, near)
-    told = small_scorer.forecaster.contributions(units, near).sum(axis=1).to_numpy()
+    shares = shapley(small_scorer._btyd_logits, units, small_scorer.typical)
+    told = small_scorer.forecaster.contributions(units, shares).sum(axis=1).to_numpy()
     assert link - link[0] == pytest.approx(told - told[0], abs=1e-6)
+
+
+def test_btyd_alone_gives_three_reasons_too(small_scorer: Scorer, base: pd.DataFrame) -> None:
+    alone = replace(small_scorer, forecaster=btyd_alone(small_scorer.forecaster))
+    told = alone.explain(base)
+    assert (told.map(len) == 3).all()
+    assert told.explode().str.contains("days since the last order").any()
+    assert told.explode().str.contains("Repeat purchase days so far").any()
+
+
+def test_shapley_by_hand() -> None:
+    """answer = silence + frequency * age, where silence 3, frequency 2, age 10 meet the typical 1, 4, 20."""
+    own = pd.DataFrame({"days_since_last_order": [3.0], "frequency": [2.0], "T": [10.0]})
+    typical = {"days_since_last_order": 1.0, "frequency": 4.0, "T": 20.0}
+
+    def answer(rfm: pd.DataFrame) -> np.ndarray:
+        silence = rfm["T"] - rfm["recency"]
+        return (silence + rfm["frequency"] * rfm["T"]).to_numpy()[:, None]
+
+    shares = {name: float(part[0, 0]) for name, part in shapley(answer, own, typical).items()}
+    # frequency: mean of (2 - 4) * 20 and (2 - 4) * 10; age: mean of 4 * (10 - 20) and 2 * (10 - 20)
+    assert shares == pytest.approx({"days_since_last_order": 2.0, "frequency": -30.0, "T": -30.0})
+
+
+def test_what_was_learned_of_the_season_fades_and_leaves_lifetime_value_alone(
+    small_scorer: Scorer, base: pd.DataFrame, small_log: Any
+) -> None:
+    shift = {Target.CHURN: -0.5, Target.REPEATS: 0.2, Target.SPEND: 0.3}
+    high = replace(small_scorer, forecaster=replace(small_scorer.forecaster, season=shift))
+    usual = replace(
+        small_scorer, forecaster=replace(small_scorer.forecaster, season=dict.fromkeys(Target, 0.0))
+    )
+    now, later = high.forecast(base), high.forecast(base, small_log.TRAINED_ON + timedelta(days=60))
+    plain = usual.forecast(base)
+    odds = [logit(frame["churn_probability"].to_numpy()) for frame in (now, plain)]
+    assert odds[0] == pytest.approx(odds[1] - 0.5, abs=1e-4)
+    if_active = [frame["expected_spend"] / (1 - frame["churn_probability"]) for frame in (now, plain)]
+    assert (if_active[0] / if_active[1]).to_numpy() == pytest.approx(np.exp(0.3), rel=1e-4)
+    pd.testing.assert_frame_equal(later, plain)
+    pd.testing.assert_series_equal(now["clv"], plain["clv"])
+
+
+def test_a_short_window_is_carried_to_the_horizon_as_a_hazard(small_orders: Any, small_log: Any) -> None:
+    """P(no purchase in the horizon) = P(none in the window) ** growth, between BTYD's own and its mean."""
+    scorer, current = fit_scorer(small_orders, small_log.TRAINED_ON, 390, small_log.params, "v")
+    units = scorer._units(current)
+    near, far = scorer._btyd_columns(units)
+    short = Target.CHURN.mean(scorer.forecaster.link(Target.CHURN, units, near))
+    growth = np.log(scorer.forecast(current)["churn_probability"]) / np.log(short)
+    alone = [Target.CHURN.mean(Target.CHURN.base(columns).mean(axis=1)) for columns in (near, far)]
+    own = np.log(np.log(alone[1]) / np.log(alone[0]))
+    assert scorer.carry == pytest.approx(own.mean(), abs=1e-8)
+    assert np.log(growth).to_numpy() == pytest.approx((own + 2 * own.mean()) / 3, abs=1e-4)
 
 
 def test_reasons_are_three_sentences_without_names_of_columns(

@@ -11,8 +11,8 @@ import pytest
 
 from churnlab.engine import connect
 from churnlab.evaluation.backtest import fit_scorer
-from churnlab.features.plan import labelled_snapshots, learning_plan
-from churnlab.models.forecaster import customer_folds, fit_forecaster, usable_features
+from churnlab.features.plan import LearningPlan, labelled_snapshots, learning_plan
+from churnlab.models.learning import customer_folds, fit_forecaster, usable_features
 from churnlab.models.targets import Target
 from churnlab.models.training import fit_book, in_units, with_btyd
 
@@ -74,6 +74,19 @@ def test_history_shorter_than_two_horizons_learns_on_shorter_windows(
     assert all(day + timedelta(days=plan.label_days) <= plan.cutoff for day in plan.snapshots)
 
 
+def test_a_year_before_is_learned_from_where_the_log_reaches_back(small_orders: Any, small_log: Any) -> None:
+    settings = small_log.params.features
+    late = learning_plan(small_orders, small_log.LAST_DAY, 40, settings)
+    assert late.year_before[0] == late.cutoff - timedelta(days=364)
+    assert set(late.year_before[1:]) <= {day - timedelta(days=364) for day in late.calibration}
+    assert min(late.year_before) >= small_log.FIRST_DAY + timedelta(days=settings.min_history_days)
+    assert set(late.calibration) | set(late.year_before) <= set(late.snapshots)
+    assert late.calibration == late.snapshots[:3]
+    early = learning_plan(small_orders, small_log.TRAINED_ON, 60, settings)
+    assert early.year_before == ()
+    assert LearningPlan.from_dict(late.to_dict()) == late
+
+
 def test_longer_horizons_leave_fewer_churners_and_more_purchases(small_orders: Any, small_log: Any) -> None:
     near, _ = fit_scorer(small_orders, small_log.TRAINED_ON, 60, small_log.params, "v")
     far, current = fit_scorer(small_orders, small_log.TRAINED_ON, 390, small_log.params, "v")
@@ -121,7 +134,7 @@ def test_members_that_are_not_asked_for_are_not_fitted(small_orders: Any, small_
     book = fit_book(snapshots, current, plan, params.clv)
     training = with_btyd(snapshots, book, plan)
     only = params.churn.model_copy(update={"members": ("linear",)})
-    fitted = fit_forecaster(training, ["days_since_last_order", "gap_mean_days"], only)
+    fitted = fit_forecaster(training, ["days_since_last_order", "gap_mean_days"], plan, only)
     assert set(fitted.members[Target.CHURN]) == {"linear"}
     assert set(fitted.blends[Target.CHURN].weights) == {"linear", "btyd"}
 

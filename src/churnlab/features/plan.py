@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # Share of a short history that the label window takes when the horizon itself does not fit.
 SHORT_LABEL_SHARE = 0.45
 FEWEST_HISTORY_DAYS = 28
+CALIBRATION_SNAPSHOTS = 3  # one alone takes a passing month for the level
+YEAR_DAYS = 364  # whole weeks: Mondays meet Mondays
+LONGEST_SEASON_DAYS = 182  # a longer horizon holds most of the year, whatever its season
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class LearningPlan:
         Length of the outcome windows learned from: the horizon, or less where history is short.
     snapshots
         Cutoffs of the past, newest first; each window (snapshot, snapshot + label_days] ends by `cutoff`.
+    calibration
+        Those of them, the newest, on which the blend is learned.
+    year_before
+        Those of them that lie a year before the cutoff or before a calibration snapshot: from them the level
+        of the season is learned. Empty if the log does not reach back a year before the cutoff.
     spec
         Columns of every snapshot.
     money_scale
@@ -52,6 +60,8 @@ class LearningPlan:
     horizon_days: int
     label_days: int
     snapshots: tuple[date, ...]
+    calibration: tuple[date, ...]
+    year_before: tuple[date, ...]
     spec: FeatureSpec
     money_scale: float
 
@@ -66,6 +76,8 @@ class LearningPlan:
             "horizon_days": self.horizon_days,
             "label_days": self.label_days,
             "snapshots": [day.isoformat() for day in self.snapshots],
+            "calibration": [day.isoformat() for day in self.calibration],
+            "year_before": [day.isoformat() for day in self.year_before],
             "spec": self.spec.to_dict(),
             "money_scale": self.money_scale,
         }
@@ -78,6 +90,8 @@ class LearningPlan:
             horizon_days=saved["horizon_days"],
             label_days=saved["label_days"],
             snapshots=tuple(date.fromisoformat(day) for day in saved["snapshots"]),
+            calibration=tuple(date.fromisoformat(day) for day in saved["calibration"]),
+            year_before=tuple(date.fromisoformat(day) for day in saved["year_before"]),
             spec=FeatureSpec.from_dict(saved["spec"]),
             money_scale=saved["money_scale"],
         )
@@ -103,11 +117,24 @@ def learning_plan(orders: ir.Table, cutoff: date, horizon_days: int, settings: F
         oldest = min(settings.min_history_days, max(FEWEST_HISTORY_DAYS, history // 3))
         shorter = settings.model_copy(update={"min_history_days": oldest})
         snapshots = snapshot_cutoffs(first, cutoff, label_days, shorter)
-    earliest = (min([*snapshots, cutoff]) - first).days + 1
+    calibration = tuple(snapshots[:CALIBRATION_SNAPSHOTS])
+    year_before: tuple[date, ...] = ()
+    if label_days == horizon_days <= LONGEST_SEASON_DAYS:
+        year_before = _year_before(first, cutoff, calibration, settings)
+    days = tuple(sorted({*snapshots, *year_before}, reverse=True))
+    earliest = (min([*days, cutoff]) - first).days + 1
     spec = feature_spec(known, settings, earliest, horizon_days)
-    return LearningPlan(
-        cutoff, horizon_days, label_days, tuple(snapshots), spec, money_scale_at(known, cutoff)
-    )
+    scale = money_scale_at(known, cutoff)
+    return LearningPlan(cutoff, horizon_days, label_days, days, calibration, year_before, spec, scale)
+
+
+def _year_before(
+    first: date, cutoff: date, calibration: tuple[date, ...], settings: Features
+) -> tuple[date, ...]:
+    """The days a year before the cutoff and the calibration snapshots that have history enough."""
+    oldest = first + timedelta(days=settings.min_history_days)
+    days = [day - timedelta(days=YEAR_DAYS) for day in (cutoff, *calibration)]
+    return tuple(day for day in days if day >= oldest) if days[0] >= oldest else ()
 
 
 def labelled_snapshots(orders: ir.Table, plan: LearningPlan) -> Iterator[pd.DataFrame]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-HISTORY = "purchase history as a whole (BTYD model)"
-
 WORDS = {
     "frequency": "repeat purchase days so far",
     "recency": "days from the first to the last purchase",
@@ -16,8 +14,8 @@ WORDS = {
     "first_order_value": "value of the first purchase day",
     "total_spend": "total spend so far",
     "hiatus_of_T": "silence compared with their time as a customer",
-    "purchase_rate": "purchase days per day as a customer",
-    "repeat_rate": "repeat purchase days per day as a customer",
+    "purchase_rate": "purchase days per year as a customer",
+    "repeat_rate": "repeat purchase days per year as a customer",
     "orders_per_day": "orders per purchase day",
     "gap_mean_days": "their usual gap between purchases",
     "gap_sd_days": "how much their gaps between purchases vary",
@@ -44,7 +42,7 @@ WORDS = {
     "order_value_trend": "value of recent purchase days compared with their average",
     "order_value_last_of_mean": "value of the last purchase day compared with their average",
     "order_value_log": "average value of a purchase day (log scale)",
-    "spend_rate": "spend per day as a customer",
+    "spend_rate": "spend per year as a customer",
     "price_per_item": "average price per item",
     "discount_share": "share of the price taken off by discounts",
     "returned_share": "share of purchases given back",
@@ -62,8 +60,8 @@ PATTERNS = {
     r"purchases_(\d+)d_of_(\d+)d": "purchase days in the last {0} days as a share of the last {1}",
     r"spend_(\d+)d_of_(\d+)d": "spend in the last {0} days as a share of the last {1}",
     r"purchases_change_(\d+)d": "change in purchase days against the {0} days before",
-    r"decayed_purchases_(\d+)d": "recent purchase pace (half-life {0} days)",
-    r"decayed_spend_(\d+)d": "recent spend pace (half-life {0} days)",
+    r"decayed_purchases_(\d+)d": "recent purchase days, as a pace per year (half-life {0} days)",
+    r"decayed_spend_(\d+)d": "recent spend, as a pace per year (half-life {0} days)",
     r"decayed_purchases_(\d+)d_of_(\d+)d": "purchase pace lately against before (half-lives {0}, {1} days)",
     r"discount_share_(\d+)d": "share of the price taken off by discounts in the last {0} days",
     r"returned_share_(\d+)d": "share of purchases given back in the last {0} days",
@@ -75,12 +73,11 @@ PATTERNS = {
     r"(products|categories)_recent": "different {0} on recent purchase days",
     r"(products|categories)_distinct": "different {0} ever bought",
     r"(products|categories)_new_share": "share of {0} in the basket never bought before",
-    r"btyd_.+": HISTORY,
 }
 
 
 def plain_words(feature: str) -> str:
-    """A short English noun phrase for a column of a snapshot or for a BTYD output (`btyd_...`).
+    """A short English noun phrase for a column of a snapshot.
 
     Raises
     ------
@@ -93,3 +90,12 @@ def plain_words(feature: str) -> str:
         if match := re.fullmatch(pattern, feature):
             return words.format(*match.groups())
     raise KeyError(f"{feature}: has no plain words: add them to churnlab/features/words.py")
+
+
+def per_year(feature: str) -> float:
+    """What to multiply a feature's value by so that it is told as :func:`plain_words` says: 365 for paces."""
+    return (
+        365.0
+        if re.fullmatch(r"(purchase|repeat|spend)_rate|decayed_(purchases|spend)_\d+d", feature)
+        else 1.0
+    )

@@ -59,7 +59,12 @@ BTYD_ALONE = Blend({}, LinkCalibration(1.0, 0.0), 0.0)
 
 
 def fit_blend(
-    target: Target, members: dict[str, np.ndarray], base: np.ndarray, y: np.ndarray, calibrate: bool
+    target: Target,
+    members: dict[str, np.ndarray],
+    base: np.ndarray,
+    y: np.ndarray,
+    customer: np.ndarray,
+    calibrate: bool,
 ) -> Blend:
     """Learn weights, calibration and trust from answers that were given without having seen `y`.
 
@@ -73,6 +78,8 @@ def fit_blend(
         BTYD's mean answer on the link scale.
     y
         Outcomes on the target's own scale.
+    customer
+        Whose row it is: rows of one customer are no independent evidence.
     calibrate
         Whether to fit Platt's line; the identity otherwise.
     """
@@ -81,7 +88,7 @@ def fit_blend(
     line = fit_calibration(target, mixed, y) if calibrate else LinkCalibration(1.0, 0.0)
     gain = target.loss(base, y) - target.loss(line.apply(mixed), y)
     named = dict(zip(members, np.round(weights, 6).tolist(), strict=True))
-    return Blend(named, line, round(_trust(gain), 6))
+    return Blend(named, line, round(_trust(gain, customer), 6))
 
 
 def _weights(target: Target, links: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -101,9 +108,13 @@ def _weights(target: Target, links: np.ndarray, y: np.ndarray) -> np.ndarray:
     return found / found.sum() if np.isfinite(found).all() and found.sum() > 0 else equal
 
 
-def _trust(gain: np.ndarray) -> float:
-    """0 without a mean gain, 1 from two standard errors on."""
-    error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
-    if not np.isfinite(error) or error == 0:
-        return float(gain.mean() > 0) if len(gain) > 1 and np.isfinite(gain.mean()) else 0.0
+def _trust(gain: np.ndarray, customer: np.ndarray) -> float:
+    """0 without a mean gain, 1 from two standard errors (clustered by customer) on."""
+    if not len(gain) or not np.isfinite(gain).all():
+        return 0.0
+    _, cluster = np.unique(customer, return_inverse=True)
+    away = np.bincount(cluster, weights=gain - gain.mean())
+    error = np.sqrt((away**2).sum()) / len(gain)
+    if error == 0:
+        return float(gain.mean() > 0)
     return float(np.clip(gain.mean() / error / FULL_TRUST_Z, 0.0, 1.0))

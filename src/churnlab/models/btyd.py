@@ -77,6 +77,15 @@ class BtydModels:
             "fallback_steps": [step.to_dict() for step in self.steps if step.outcome != "fitted"],
         }
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be fitted and what stands in for it, and Gamma-Gamma's reservation, if any."""
+        borrowed = [name for name, model in self.families.items() if model.family != name]
+        found = [f"purchase model {name}: could not be fitted, the others stand in" for name in borrowed]
+        ends = [step for step in self.steps if step.outcome in ("last good model", "pooled mean")]
+        found += [f"{step.family}: {step.detail}" for step in ends]
+        return tuple(dict.fromkeys([*found, *filter(None, [self.spend.note])]))
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""
         return {

@@ -19,74 +19,88 @@ FEWEST_ROUNDS = 5
 
 @dataclass(frozen=True)
 class Boosted:
-    """A fitted booster; `text` is LightGBM's own model text and all there is to save.
+    """Fitted boosters that differ by their seed alone; the answer is their mean.
 
     Attributes
     ----------
     features
-        Names of the columns read, in order; BTYD's answers follow them.
-    text
-        LightGBM's model text.
+        Names of the columns read, in order.
+    texts
+        LightGBM's own model texts: all there is to save.
     log_scale
         Log of what the outcome was divided by before the fit (0 for CHURN).
     """
 
     features: tuple[str, ...]
-    text: str
+    texts: tuple[str, ...]
     log_scale: float
-    _booster: Any = field(init=False, repr=False, compare=False)
+    _boosters: tuple[Any, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         try:
-            object.__setattr__(self, "_booster", lgb.Booster(model_str=self.text))
+            boosters = tuple(lgb.Booster(model_str=text) for text in self.texts)
         except lgb.basic.LightGBMError as error:
             raise ModelError("the LightGBM model text is damaged: train again or roll back") from error
+        object.__setattr__(self, "_boosters", boosters)
 
     def link(self, frame: pd.DataFrame, base: np.ndarray) -> np.ndarray:
-        """Prediction on the link scale; `base` is BTYD's answer, (n, families)."""
-        return self._booster.predict(_matrix(frame, self.features, base), raw_score=True) + self.log_scale
+        """Prediction on the link scale. `base`, BTYD's answer, is not looked at: see :func:`fit_boosted`."""
+        matrix = _matrix(frame, self.features)
+        return self._mean([b.predict(matrix, raw_score=True) for b in self._boosters]) + self.log_scale
 
-    def contributions(self, frame: pd.DataFrame, base: np.ndarray) -> pd.DataFrame:
-        """SHAP values on the link scale (Lundberg et al. 2020), columns `features` plus btyd."""
-        values = self._booster.predict(_matrix(frame, self.features, base), pred_contrib=True)
-        n = len(self.features)
-        out = pd.DataFrame(values[:, :n], index=frame.index, columns=list(self.features))
-        out["btyd"] = values[:, n:-1].sum(axis=1)
-        return out
+    @property
+    def base_coef(self) -> np.ndarray:
+        """Empty: the trees do not read BTYD's answers."""
+        return np.zeros(0)
+
+    def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """SHAP values on the link scale (Lundberg et al. 2020), columns `features`."""
+        matrix = _matrix(frame, self.features)
+        values = self._mean([b.predict(matrix, pred_contrib=True) for b in self._boosters])
+        return pd.DataFrame(values[:, :-1], index=frame.index, columns=list(self.features))
+
+    def _mean(self, answers: list[np.ndarray]) -> np.ndarray:
+        return np.mean(answers, axis=0)
 
 
 def fit_boosted(
     target: Target,
     frame: pd.DataFrame,
-    base: np.ndarray,
     y: np.ndarray,
     weight: np.ndarray,
     rounds: int,
     settings: Churn,
 ) -> Boosted:
-    """Fit `rounds` trees.
+    """Fit `settings.bags` boosters of `rounds` trees.
+
+    The trees do not see BTYD's answers: the parameters of each snapshot's fit would let them recognise the
+    snapshot, and with it the level of its season.
 
     Parameters
     ----------
     target
         Decides the objective: binary, poisson or gamma.
-    frame, base
-        Features and BTYD's answer on the link scale.
+    frame
+        Features.
     y, weight
         Outcome on the target's own scale and weight per row.
     rounds
         Trees, as found by :func:`best_rounds`.
     """
     scale = _scale(target, y, weight)
-    data = lgb.Dataset(_matrix(frame, tuple(frame.columns), base), y / scale, weight=weight)
-    booster = lgb.train(_params(target, settings, len(y)), data, rounds)
-    return Boosted(tuple(frame.columns), booster.model_to_string(), float(np.log(scale)))
+    names = tuple(frame.columns)
+    data = lgb.Dataset(_matrix(frame, names), y / scale, weight=weight, params=_data_params())
+    texts = [
+        lgb.train(_params(target, settings, len(y), bag), data, rounds).model_to_string()
+        for bag in range(settings.bags)
+    ]
+    return Boosted(names, tuple(texts), float(np.log(scale)))
 
 
 def best_rounds(
     target: Target,
-    train: tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray],
-    valid: tuple[pd.DataFrame, np.ndarray, np.ndarray],
+    train: tuple[pd.DataFrame, np.ndarray, np.ndarray],
+    valid: tuple[pd.DataFrame, np.ndarray],
     settings: Churn,
 ) -> int:
     """Number of trees by early stopping.
@@ -94,28 +108,33 @@ def best_rounds(
     Parameters
     ----------
     train
-        (features, base, y, weight) of earlier snapshots.
+        (features, y, weight) of earlier snapshots.
     valid
-        (features, base, y) of a later snapshot and other customers.
+        (features, y) of a later snapshot and other customers.
     """
-    frame, base, y, weight = train
-    later, later_base, later_y = valid
+    frame, y, weight = train
+    later, later_y = valid
     scale = _scale(target, y, weight)
     names = tuple(frame.columns)
-    data = lgb.Dataset(_matrix(frame, names, base), y / scale, weight=weight)
-    check = lgb.Dataset(_matrix(later, names, later_base), later_y / scale, reference=data)
+    data = lgb.Dataset(_matrix(frame, names), y / scale, weight=weight, params=_data_params())
     booster = lgb.train(
-        _params(target, settings, len(y)),
+        _params(target, settings, len(y), bag=0),
         data,
         settings.max_rounds,
-        valid_sets=[check],
+        valid_sets=[lgb.Dataset(_matrix(later, names), later_y / scale, reference=data)],
         callbacks=[lgb.early_stopping(settings.early_stopping_rounds, verbose=False)],
     )
     return max(booster.best_iteration, FEWEST_ROUNDS)
 
 
-def _params(target: Target, settings: Churn, rows: int) -> dict[str, Any]:
+def _data_params() -> dict[str, Any]:
+    """What LightGBM needs to bin the columns."""
+    return {"max_bin": 63, "num_threads": 1, "verbose": -1}
+
+
+def _params(target: Target, settings: Churn, rows: int, bag: int) -> dict[str, Any]:
     return {
+        **_data_params(),
         "objective": OBJECTIVE[target],
         "num_leaves": settings.num_leaves,
         "learning_rate": settings.learning_rate,
@@ -125,12 +144,9 @@ def _params(target: Target, settings: Churn, rows: int) -> dict[str, Any]:
         "bagging_fraction": settings.bagging_fraction,
         "bagging_freq": 1,
         "lambda_l2": settings.lambda_l2,
-        "max_bin": 63,
-        "seed": settings.seed,
+        "seed": settings.seed + bag,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": settings.threads,
-        "verbose": -1,
     }
 
 
@@ -140,5 +156,5 @@ def _scale(target: Target, y: np.ndarray, weight: np.ndarray) -> float:
     return max(float(np.average(y, weights=weight)), np.finfo(float).tiny)
 
 
-def _matrix(frame: pd.DataFrame, features: tuple[str, ...], base: np.ndarray) -> np.ndarray:
-    return np.column_stack([frame[list(features)].to_numpy(float), base])
+def _matrix(frame: pd.DataFrame, features: tuple[str, ...]) -> np.ndarray:
+    return frame[list(features)].to_numpy(float)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 GRID = np.linspace(0, 1, 201)
+SMALLEST = 1e-200
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,13 @@ class Scale:
 
     def percentile(self, values: np.ndarray) -> np.ndarray:
         """0 to 100: the share of the training base at or below each value."""
-        low = np.searchsorted(self.grid, values, side="left")
-        high = np.searchsorted(self.grid, values, side="right")
-        inside = np.interp(values, self.grid, GRID)
+        grid, values = _flushed(np.array(self.grid)), _flushed(values)
+        low = np.searchsorted(grid, values, side="left")
+        high = np.searchsorted(grid, values, side="right")
+        inside = np.interp(values, grid, GRID)
         tied = high - low > 1
         share = np.where(tied, GRID[np.clip(high - 1, 0, len(GRID) - 1)], inside)
-        return np.round(100 * np.where(values < self.grid[0], 0.0, share), 2)
+        return np.round(100 * np.where(values < grid[0], 0.0, share), 2)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""
@@ -61,3 +63,8 @@ class Scale:
     def from_dict(cls, saved: dict[str, Any]) -> Scale:
         """The inverse of :meth:`to_dict`."""
         return cls(tuple(saved["names"]), tuple(saved["cuts"]), tuple(saved["grid"]))
+
+
+def _flushed(values: np.ndarray) -> np.ndarray:
+    """Without numbers so small that a slope between two of them overflows."""
+    return np.where(np.abs(values) < SMALLEST, 0.0, values)

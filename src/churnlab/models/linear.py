@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor
-from threadpoolctl import threadpool_limits
 
 from churnlab.models.targets import Target
 
@@ -45,19 +44,24 @@ class Linear:
         """Prediction on the link scale. `base` is BTYD's answer on that scale, (n, families)."""
         return self._matrix(frame, base) @ np.array(self.coef) + self.intercept
 
-    def contributions(self, frame: pd.DataFrame, base: np.ndarray) -> pd.DataFrame:
-        """Each feature's part of the link, against the average customer of training; and column btyd."""
-        parts = self._matrix(frame, base) * np.array(self.coef)
+    def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Each feature's part of the link, against the average customer of training."""
+        parts = self._matrix(frame, np.zeros((len(frame), len(self.base_centre)))) * np.array(self.coef)
         n = len(self.features)
         out = pd.DataFrame(parts[:, :n], index=frame.index, columns=list(self.features))
         for k, name in enumerate(self.flags):
             out[name] = out[name] + parts[:, n + k]
-        out["btyd"] = parts[:, n + len(self.flags) :].sum(axis=1)
         return out
+
+    @property
+    def base_coef(self) -> np.ndarray:
+        """What one unit of each family's answer adds to the link; empty if it does not read them."""
+        return np.array(self.coef[len(self.features) + len(self.flags) :])
 
     def _matrix(self, frame: pd.DataFrame, base: np.ndarray) -> np.ndarray:
         logged = signed_log(frame[list(self.features)])
-        moved = base - np.array(self.base_centre)
+        families = len(self.base_centre)  # none for a regression that was not given BTYD's answers
+        moved = base[:, :families] - np.array(self.base_centre)
         return _assemble(logged, np.array(self.centre), np.array(self.spread), self._flag_positions(), moved)
 
     def _flag_positions(self) -> np.ndarray:
@@ -93,7 +97,7 @@ def fit_linear(
     frame
         Features, one column each; NaN where undefined.
     base
-        BTYD's answer on the link scale, one column per family.
+        BTYD's answer on the link scale, one column per family, or no column.
     y, weight
         Outcome on the target's own scale and weight per row.
     penalty
@@ -107,9 +111,7 @@ def fit_linear(
     base_centre = base.mean(axis=0)
     matrix = _assemble(logged, centre, spread, flags, base - base_centre)
     scale = 1.0 if target is Target.CHURN else max(float(np.average(y, weights=weight)), np.finfo(float).tiny)
-    # one thread: sums then come out alike on every machine, and do not wait for a busy processor
-    with threadpool_limits(limits=1, user_api="blas"):
-        model = _estimator(target, penalty).fit(matrix, y / scale, sample_weight=weight)
+    model = _estimator(target, penalty).fit(matrix, y / scale, sample_weight=weight)
     return Linear(
         features=tuple(frame.columns),
         centre=tuple(centre.tolist()),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from itertools import combinations
+from math import factorial
 
 import numpy as np
 import pandas as pd
 
-from churnlab.features.words import plain_words
+from churnlab.features.words import per_year, plain_words
 
 # Features that tell the same story count together, so that three reasons are three stories.
 STORIES = {
@@ -21,22 +24,66 @@ STORIES = {
     "returns": r"return.*",
     "time": r"weekend_share|weekday_last|season_share|T",
     "channel": r"channel.*",
-    "btyd": r"btyd",
 }
 REASONS = 3
+PLAYERS = ("days_since_last_order", "frequency", "T")
 
 
-def reasons(contributions: pd.DataFrame, features: pd.DataFrame, p_no_purchase: np.ndarray) -> pd.Series:
+def shapley(
+    answer: Callable[[pd.DataFrame], np.ndarray], rfm: pd.DataFrame, typical: Mapping[str, float]
+) -> dict[str, np.ndarray]:
+    """What silence, purchases and age each did to a purchase model's answer (Shapley 1953).
+
+    Parameters
+    ----------
+    answer
+        From frequency, recency, T (days) and the further columns of `rfm` to (n, families).
+    rfm
+        The customers.
+    typical
+        frequency, days_since_last_order and T of the customer they are compared with.
+
+    Returns
+    -------
+    dict
+        Each of `PLAYERS` to (n, families): together the answer less that to the typical customer.
+    """
+    value = {
+        joined: answer(_in_part(rfm, joined, typical))
+        for size in range(len(PLAYERS) + 1)
+        for joined in combinations(PLAYERS, size)
+    }
+    shares = {}
+    for player in PLAYERS:
+        others = [name for name in PLAYERS if name != player]
+        gains = []
+        for size in range(len(PLAYERS)):
+            weight = factorial(size) * factorial(len(others) - size) / factorial(len(PLAYERS))
+            for before in combinations(others, size):
+                after = tuple(name for name in PLAYERS if name in (*before, player))
+                gains.append(weight * (value[after] - value[before]))
+        shares[player] = np.sum(gains, axis=0)
+    return shares
+
+
+def _in_part(rfm: pd.DataFrame, own: tuple[str, ...], typical: Mapping[str, float]) -> pd.DataFrame:
+    """Customers who have of their own only the columns `own`: a history that agrees with itself."""
+    silence, frequency, age = (
+        rfm[name].to_numpy(float) if name in own else np.full(len(rfm), typical[name]) for name in PLAYERS
+    )
+    age = np.maximum(age, silence + (frequency > 0))
+    return rfm.assign(frequency=frequency, recency=np.where(frequency > 0, age - silence, 0.0), T=age)
+
+
+def reasons(contributions: pd.DataFrame, features: pd.DataFrame) -> pd.Series:
     """The strongest stories behind each customer's churn probability.
 
     Parameters
     ----------
     contributions
-        Per feature its part of the final churn logit, plus column btyd.
+        Per feature its part of the final churn logit.
     features
         The same customers' features, money in the shop's currency.
-    p_no_purchase
-        BTYD's own probability of no purchase, for the btyd story.
 
     Returns
     -------
@@ -49,12 +96,11 @@ def reasons(contributions: pd.DataFrame, features: pd.DataFrame, p_no_purchase: 
     sums = np.column_stack([values[:, _members(names, s)].sum(axis=1) for s in stories])
     strongest = {s: _strongest(values, sums[:, k], names, s) for k, s in enumerate(stories)}
     order = np.argsort(-np.abs(sums), axis=1, kind="stable")[:, :REASONS]
-    shown = features.assign(btyd=p_no_purchase)
-    cells = {name: shown[name].to_numpy(float) for name in names}
+    cells = {name: features[name].to_numpy(float) for name in names}
     days, gaps = (features[name].to_numpy(float) for name in ("days_since_last_order", "gap_mean_days"))
     texts = []
     for row, picked in enumerate(order):
-        told = [(stories[k], sums[row, k]) for k in picked if sums[row, k] != 0]
+        told = [(stories[k], sums[row, k]) for k in picked]
         texts.append(
             [
                 _silence(days[row], gaps[row], pull)
@@ -83,20 +129,20 @@ def _story(name: str) -> str:
 
 def _silence(days: float, usual_gap: float, pull: float) -> str:
     """The story of silence told in days, whichever of its features pulled."""
-    direction = "raises" if pull > 0 else "lowers"
     rhythm = "" if np.isnan(usual_gap) else f", against a usual gap of {usual_gap:,.0f}"
-    return f"{days:,.0f} days since the last order{rhythm}, which {direction} the risk"
+    return f"{days:,.0f} days since the last order{rhythm}, {_effect(pull)}"
 
 
 def _sentence(name: str, value: float, pull: float) -> str:
-    direction = "raises" if pull > 0 else "lowers"
-    if name == "btyd":
-        return (
-            f"Purchase history as a whole gives a {value:.0%} chance of no order, which {direction} the risk"
-        )
     words = plain_words(name)
     known = "not known yet" if np.isnan(value) else _figure(name, value)
-    return f"{words[0].upper()}{words[1:]}: {known}, which {direction} the risk"
+    return f"{words[0].upper()}{words[1:]}: {known}, {_effect(pull)}"
+
+
+def _effect(pull: float) -> str:
+    if pull == 0:
+        return "which leaves the risk as it is"
+    return f"which {'raises' if pull > 0 else 'lowers'} the risk"
 
 
 def _figure(name: str, value: float) -> str:
@@ -104,4 +150,5 @@ def _figure(name: str, value: float) -> str:
         return ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")[int(value)]
     if re.search(r"share|\d+d_of_", name):
         return f"{value:.0%}"
+    value = value * per_year(name)
     return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else f"{value:,.2f}"

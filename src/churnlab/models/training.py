@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -11,8 +11,10 @@ import pandas as pd
 from churnlab.config import Churn, Clv, Labels
 from churnlab.features.plan import LearningPlan, money_columns
 from churnlab.models.btyd import BtydModels, fit_btyd
-from churnlab.models.forecaster import Forecaster, fit_forecaster, usable_features
+from churnlab.models.forecaster import Forecaster
 from churnlab.models.labels import Scale
+from churnlab.models.learning import fit_forecaster, usable_features
+from churnlab.models.reasons import PLAYERS
 from churnlab.models.scorer import Scorer
 
 KEYS = ("customer_id", "cutoff")
@@ -101,7 +103,7 @@ def fit_learners(
     training = with_btyd(snapshots, book, plan)
     names = [name for name in current.columns if name not in KEYS]
     usable = usable_features(training, current, names) if len(training) else names
-    return fit_forecaster(training, usable, settings)
+    return fit_forecaster(training, usable, plan, settings)
 
 
 def assemble(
@@ -114,11 +116,13 @@ def assemble(
     data_version: str,
 ) -> Scorer:
     """The packaged scorer: models, plan, and the label cut points of today's base."""
-    bare = Scorer(plan, book.current, forecaster, clv, None, None, data_version)
-    base = bare.forecast(current)
+    typical = {name: float(current[name].median()) for name in PLAYERS}
+    scorer = Scorer(plan, book.current, forecaster, 0.0, typical, clv, None, None, data_version)
+    scorer = replace(scorer, carry=scorer.mean_log_growth(current))
+    base = scorer.forecast(current)
     risk = Scale.fit(base["churn_probability"].to_numpy(), labels.risk_shares.model_dump(), "low")
     value = Scale.fit(base["clv"].to_numpy(), labels.value_shares.model_dump(), "low")
-    return Scorer(plan, book.current, forecaster, clv, risk, value, data_version)
+    return replace(scorer, risk=risk, value=value)
 
 
 def _oldest_first(snapshots: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:

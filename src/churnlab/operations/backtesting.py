@@ -84,7 +84,7 @@ def _require_reach(orders: ir.Table, cutoffs: Sequence[date]) -> None:
 
 def _tell(test: Backtest, truth: pd.DataFrame | None, errors: Console) -> None:
     """Reservations to stderr, metrics to stdout."""
-    for note in test.scorer.forecaster.notes:
+    for note in test.scorer.notes:
         errors.print(f"{test.cutoff}: {note}")
     if truth is None:
         errors.print(f"{test.cutoff}: the log ends before {test.horizon_days} days have passed: no metrics")

@@ -65,7 +65,11 @@ def score_source(params: Params, as_of: date | None, model: str, out: Path) -> P
             manifest.file(out / f"{name}.parquet")
     rows = {name: cleaned.summary[f"rows_{name}"] for name in ("read", "accepted", "quarantined")}
     manifest.note(
-        rows={**rows, "scored": len(scores)}, as_of=day, params=params_version(params), **vars(source)
+        rows={**rows, "scored": len(scores)},
+        as_of=day,
+        params=params_version(params),
+        notes=scorer.notes,
+        **vars(source),
     )
     manifest.write(out / "manifest.json")
     return out / "scores.parquet"

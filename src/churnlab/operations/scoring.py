@@ -105,9 +105,9 @@ def score_customers(
         raise DataError(f"orders: no customer is known on {as_of}: choose a later --as-of")
     parts = []
     if len(buyers):
-        parts.append(_bought(buyers, scorer, settings))
+        parts.append(_bought(buyers, scorer, as_of, settings))
     if len(others):
-        parts.append(_only_returned(others, scorer))
+        parts.append(_only_returned(others, scorer, as_of))
     scores = pd.concat(parts, ignore_index=True).sort_values("customer_id", ignore_index=True)
     scores = scores.assign(
         as_of=as_of,
@@ -121,8 +121,8 @@ def score_customers(
     return scores.join(plan, validate="one_to_one")[SCORES.names]
 
 
-def _bought(buyers: pd.DataFrame, scorer: Scorer, settings: Decisions) -> pd.DataFrame:
-    predicted = scorer.predict(buyers)
+def _bought(buyers: pd.DataFrame, scorer: Scorer, as_of: date, settings: Decisions) -> pd.DataFrame:
+    predicted = scorer.predict(buyers, as_of)
     shown = buyers[["customer_id", "frequency", "recency", "T", "monetary_value", "days_since_last_order"]]
     scores = shown.merge(predicted, on="customer_id", validate="one_to_one")
     return scores.assign(
@@ -140,9 +140,9 @@ def _never_bought(known: ir.Table, as_of: date) -> pd.DataFrame:
     return pd.DataFrame({"customer_id": rows["customer_id"].astype("str"), "T": days})
 
 
-def _only_returned(others: pd.DataFrame, scorer: Scorer) -> pd.DataFrame:
+def _only_returned(others: pd.DataFrame, scorer: Scorer, as_of: date) -> pd.DataFrame:
     told = [["Only returns are on record, no purchase yet"] for _ in range(len(others))]
-    return scorer.outlook(others).assign(
+    return scorer.outlook(others, as_of).assign(
         lifecycle_type="potential",
         buying_style="unassigned",
         reasons=pd.Series(told, index=others.index, dtype=object),
