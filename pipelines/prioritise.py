@@ -37,8 +37,8 @@ def track(params: Params, work: Workspace, summary: dict[str, float]) -> None:
     identity = {name: registered[name] for name in ("data_version", "model_digest", "training_id")}
     run_id = tracking.find_run(root, params.registry.experiment, run_key(params, identity["training_id"]))
     if run_id is None:
-        files, page = execution_files(work), plots_page(work)
-        run_id = record_execution(root, params, read_json(work.metrics), identity, files, page)
+        measured = read_json(work.metrics), read_parquet(work.comparison)
+        run_id = record_execution(root, params, *measured, identity, execution_files(work), plots_page(work))
     tracking.add_to_run(root, run_id, {f"plan.{name}": float(value) for name, value in summary.items()})
 
 

@@ -54,7 +54,10 @@ def register(params: Params, work: Workspace, scorer: Scorer) -> promotion.Verdi
     """Log run and model; move the champion alias if baselines and champion are matched."""
     root, names, headline, known = project_root(), params.registry, read_json(work.metrics), identity(scorer)
     gains = promotion.gains(headline)
-    run_id = record_execution(root, params, headline, known, execution_files(work), plots_page(work))
+    measured = read_parquet(work.comparison)
+    run_id = record_execution(
+        root, params, headline, measured, known, execution_files(work), plots_page(work)
+    )
     tracking.add_to_run(root, run_id, correlations(work))
     example = synthetic_example(read_parquet(work.current))
     version = tracking.log_model(

@@ -16,7 +16,7 @@ from churnlab.errors import ModelError
 from churnlab.evaluation.backtest import fit_scorer
 from churnlab.features.plan import current_snapshot
 from churnlab.models.forecaster import btyd_alone
-from churnlab.models.reasons import shapley
+from churnlab.models.reasons import reasons, shapley
 from churnlab.models.scorer import Scorer
 from churnlab.models.targets import Target
 
@@ -132,6 +132,17 @@ def test_btyd_alone_gives_three_reasons_too(small_scorer: Scorer, base: pd.DataF
     assert told.explode().str.contains("Repeat purchase days so far").any()
 
 
+def test_a_silence_that_is_long_for_the_customer_and_short_for_the_shop_says_so() -> None:
+    features = pd.DataFrame({"days_since_last_order": [394.0, 13.0], "gap_mean_days": [71.0, 25.0]})
+    parts = pd.DataFrame({"days_since_last_order": [-1.0, -1.0]})
+    told = reasons(parts, features, typical_silence=480.0).explode().tolist()
+    assert told == [
+        "394 days since the last order, above a usual gap of 71 but below most customers', "
+        "which lowers the risk",
+        "13 days since the last order, against a usual gap of 25, which lowers the risk",
+    ]
+
+
 def test_shapley_by_hand() -> None:
     """answer = silence + frequency * age, where silence 3, frequency 2, age 10 meet the typical 1, 4, 20."""
     own = pd.DataFrame({"days_since_last_order": [3.0], "frequency": [2.0], "T": [10.0]})
@@ -180,9 +191,9 @@ def test_a_short_window_is_carried_to_the_horizon_as_a_hazard(small_orders: Any,
 def test_reasons_are_three_sentences_without_names_of_columns(
     small_scorer: Scorer, base: pd.DataFrame
 ) -> None:
-    reasons = small_scorer.explain(base)
-    assert (reasons.map(len) == 3).all()
-    assert all("the risk" in text and "_" not in text for row in reasons for text in row)
+    told = small_scorer.explain(base)
+    assert (told.map(len) == 3).all()
+    assert all("the risk" in text and "_" not in text for row in told for text in row)
 
 
 def test_a_missing_column_is_named(small_scorer: Scorer, base: pd.DataFrame) -> None:

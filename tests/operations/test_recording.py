@@ -8,9 +8,22 @@ import pytest
 
 from churnlab.features.plan import current_snapshot
 from churnlab.operations import tracking
-from churnlab.operations.recording import metrics_of, record_execution, run_key, synthetic_example
+from churnlab.operations.recording import by_cutoff, metrics_of, record_execution, run_key, synthetic_example
 
 HEADLINE = {"churnlab": {"churn": {"roc_auc": 0.8}}, "historical_rate": {"spend": {"spearman": 0.5}}}
+
+COMPARISON = pd.DataFrame(
+    [
+        ("churnlab", "churn", "roc_auc", 0.7, "1998-01-31"),
+        ("churnlab", "churn", "roc_auc", 0.9, "1998-04-01"),
+        ("historical_rate", "churn", "roc_auc", 0.5, "1998-04-01"),
+    ],
+    columns=["method", "target", "metric", "value", "cutoff"],
+)
+
+
+def test_the_models_metrics_are_curves_over_the_cutoffs():
+    assert by_cutoff(COMPARISON) == {"churnlab.churn.roc_auc.by_cutoff": {19980131: 0.7, 19980401: 0.9}}
 
 
 def test_metrics_are_flat():
@@ -27,7 +40,7 @@ def test_run_key_depends_on_parameters_and_model(small_log):
 def test_a_recorded_run_is_found_by_its_key(small_log, tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     identity = {"data_version": "d", "model_digest": "m", "training_id": "t"}
-    run_id = record_execution(tmp_path, small_log.params, HEADLINE, identity, [], {})
+    run_id = record_execution(tmp_path, small_log.params, HEADLINE, COMPARISON, identity, [], {})
     experiment = small_log.params.registry.experiment
     assert tracking.find_run(tmp_path, experiment, run_key(small_log.params, "t")) == run_id
 

@@ -31,7 +31,7 @@ class Doubler:
         made = cls()
         made.factor = json.loads((folder / "factor.json").read_text())
         return made
-    def predict(self, features):
+    def predict(self, features, as_of=None):
         doubled = features["recency"] * self.factor
         return features[["customer_id"]].assign(doubled=doubled, n=self.factor)
 """

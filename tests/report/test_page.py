@@ -250,7 +250,8 @@ def test_cutoffs_of_the_backtest_are_printed(context, page):
     days = ["2023-07-02", "2023-05-03"]
     blocks = pd.concat([context.metrics.assign(cutoff=day) for day in days])
     text = "".join(read(render(dataclasses.replace(context, metrics=blocks))).text)
-    assert "past moments (2023-05-03, 2023-07-02; figures are means)" in text
+    told = "past moments (2023-05-03, 2023-07-02; figures are means, and below them the lowest and highest)"
+    assert told in text
     assert "asked about a past moment, without" in "".join(read(page).text)
 
 

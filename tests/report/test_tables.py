@@ -54,11 +54,14 @@ def test_best_method_of_a_metric():
     assert best["Mean absolute error"] == [False, False]
 
 
-def test_cutoffs_are_averaged():
+def test_cutoffs_are_averaged_and_their_range_told():
     """By hand: 0.6 and 0.8 at two cutoffs show as 0.7."""
     rows = [("model", "churn", "roc_auc", 0.6), ("model", "churn", "roc_auc", 0.8)]
     table = metric_table(pd.DataFrame(rows, columns=["method", "target", "metric", "value"]))
     assert table.blocks[0][1][0].figures == [pytest.approx(0.7)]
+    assert table.blocks[0][1][0].ranges == [(0.6, 0.8)]
+    alone = metric_table(pd.DataFrame(rows[:1], columns=["method", "target", "metric", "value"]))
+    assert alone.blocks[0][1][0].ranges == [None]
 
 
 def test_every_metric_has_its_words():

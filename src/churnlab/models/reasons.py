@@ -75,7 +75,7 @@ def _in_part(rfm: pd.DataFrame, own: tuple[str, ...], typical: Mapping[str, floa
     return rfm.assign(frequency=frequency, recency=np.where(frequency > 0, age - silence, 0.0), T=age)
 
 
-def reasons(contributions: pd.DataFrame, features: pd.DataFrame) -> pd.Series:
+def reasons(contributions: pd.DataFrame, features: pd.DataFrame, typical_silence: float) -> pd.Series:
     """The strongest stories behind each customer's churn probability.
 
     Parameters
@@ -84,6 +84,8 @@ def reasons(contributions: pd.DataFrame, features: pd.DataFrame) -> pd.Series:
         Per feature its part of the final churn logit.
     features
         The same customers' features, money in the shop's currency.
+    typical_silence
+        Median days since the last order, of the customers that contributions compare with.
 
     Returns
     -------
@@ -103,7 +105,7 @@ def reasons(contributions: pd.DataFrame, features: pd.DataFrame) -> pd.Series:
         told = [(stories[k], sums[row, k]) for k in picked]
         texts.append(
             [
-                _silence(days[row], gaps[row], pull)
+                _silence(days[row], gaps[row], typical_silence, pull)
                 if story == "silence"
                 else _sentence(strongest[story][row], cells[strongest[story][row]][row], pull)
                 for story, pull in told
@@ -127,10 +129,14 @@ def _story(name: str) -> str:
     return next((story for story, pattern in STORIES.items() if re.fullmatch(pattern, name)), "other")
 
 
-def _silence(days: float, usual_gap: float, pull: float) -> str:
+def _silence(days: float, usual_gap: float, typical: float, pull: float) -> str:
     """The story of silence told in days, whichever of its features pulled."""
+    told = f"{days:,.0f} days since the last order"
+    if pull < 0 and usual_gap < days < typical:
+        # where most have gone quiet for good, a long silence may still be a good sign
+        return f"{told}, above a usual gap of {usual_gap:,.0f} but below most customers', {_effect(pull)}"
     rhythm = "" if np.isnan(usual_gap) else f", against a usual gap of {usual_gap:,.0f}"
-    return f"{days:,.0f} days since the last order{rhythm}, {_effect(pull)}"
+    return f"{told}{rhythm}, {_effect(pull)}"
 
 
 def _sentence(name: str, value: float, pull: float) -> str:

@@ -145,7 +145,8 @@ class Scorer:
         """Up to three plain sentences per row: what moved the final churn probability most."""
         units = self._units(features)
         shares = shapley(self._btyd_logits, units, self.typical)
-        return reasons(self.forecaster.contributions(units, shares), features)
+        parts = self.forecaster.contributions(units, shares)
+        return reasons(parts, features, self.typical["days_since_last_order"])
 
     def outlook(self, others: pd.DataFrame, as_of: date | None = None) -> pd.DataFrame:
         """BTYD's answer for a buyer of one order, T days ago: all that can be said without a purchase.

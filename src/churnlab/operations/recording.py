@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from churnlab.config import Params
+from churnlab.evaluation.backtest import MODEL
 from churnlab.operations import tracking
 from churnlab.operations.promotion import Headline
 
@@ -30,18 +31,37 @@ def metrics_of(headline: Headline) -> dict[str, float]:
     }
 
 
+def by_cutoff(comparison: pd.DataFrame) -> dict[str, dict[int, float]]:
+    """The model's metrics at each backtest cutoff, the step being the cutoff as YYYYMMDD.
+
+    Parameters
+    ----------
+    comparison
+        method, target, metric, value, cutoff (ISO date).
+    """
+    own = comparison[comparison["method"] == MODEL]
+    steps = own["cutoff"].str.replace("-", "").astype(int)
+    return {
+        f"{MODEL}.{target}.{metric}.by_cutoff": dict(zip(steps[rows.index], rows["value"], strict=True))
+        for (target, metric), rows in own.groupby(["target", "metric"])
+    }
+
+
 def record_execution(
     root: Path,
     params: Params,
     headline: Headline,
+    comparison: pd.DataFrame,
     identity: Mapping[str, str],
     artifacts: list[tuple[Path, str]],
     figures: Mapping[str, Any],
 ) -> str:
-    """Log one pipeline execution: all parameters, both models' metrics, plots, data version and commit.
+    """Log one pipeline execution: all parameters, all methods' metrics, plots, data version and commit.
 
     Parameters
     ----------
+    comparison
+        As in :func:`by_cutoff`.
     identity
         data_version, model_digest and training_id, logged as tags.
     """
@@ -52,6 +72,7 @@ def record_execution(
         key=run_key(params, identity["training_id"]),
         params=params.model_dump(mode="json"),
         metrics=metrics_of(headline),
+        series=by_cutoff(comparison),
         tags=dict(identity),
         artifacts=artifacts,
         figures=figures,

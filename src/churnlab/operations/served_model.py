@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import re
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,7 @@ from churnlab.errors import TrackingError
 if TYPE_CHECKING:
     import pandas as pd
 
+AS_OF = "as_of"
 SCORER = "churnlab.models.scorer:Scorer"
 _NOT_SERVED = ("dvc", "jinja2", "plotly", "rich", "typer")
 
@@ -23,7 +25,7 @@ _NOT_SERVED = ("dvc", "jinja2", "plotly", "rich", "typer")
 class Scores(Protocol):
     """What a loader's class offers besides `load`."""
 
-    def predict(self, features: pd.DataFrame) -> pd.DataFrame:
+    def predict(self, features: pd.DataFrame, as_of: date | None = None) -> pd.DataFrame:
         """One row of scores per row of features."""
 
 
@@ -34,8 +36,13 @@ class ServedModel:
         self.scorer = scorer
 
     def predict(self, features: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """One row of scores per row of features; `params` is MLflow's and unused."""
-        return self.scorer.predict(features)
+        """One row of scores per row of features.
+
+        `params` may hold `as_of`, the last day known to the features as YYYY-MM-DD; unless given, the day
+        of training.
+        """
+        day = (params or {}).get(AS_OF)
+        return self.scorer.predict(features, date.fromisoformat(day) if day else None)
 
 
 def _load_pyfunc(path: str, model_config: dict[str, Any] | None = None) -> ServedModel:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from churnlab.errors import TrackingError
 from churnlab.operations.provenance import commit
 from churnlab.operations.run_entries import MAX_TAG_CHARACTERS, entry_name, flat_params, shortened
-from churnlab.operations.served_model import SCORER, pip_requirements
+from churnlab.operations.served_model import AS_OF, SCORER, pip_requirements
 from churnlab.operations.tracking_store import artifact_folder, masked, place, tracking_uri
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def record_run(
     params: Mapping[str, Any],
     metrics: Mapping[str, float],
     tags: Mapping[str, str],
+    series: Mapping[str, Mapping[int, float]] | None = None,
     artifacts: Sequence[tuple[Path, str]] = (),
     figures: Mapping[str, Any] | None = None,
 ) -> str:
@@ -86,6 +87,8 @@ def record_run(
         What makes the run's result what it is; `find_run` finds the run by it.
     params
         May be nested: logged by dotted name, and in full as the artifact params.json.
+    series
+        Metrics with several values, by step: MLflow draws them as curves.
     tags
         Added to the git commit and, inside a DVC experiment, its name.
     artifacts
@@ -112,7 +115,7 @@ def record_run(
         status = "FAILED"
         try:
             _log_params(client, run_id, params)
-            _log_metrics(client, run_id, metrics)
+            _log_metrics(client, run_id, {**_single(metrics), **(series or {})})
             _log_artifacts(client, run_id, artifacts)
             for name, figure in (figures or {}).items():
                 html = figure if isinstance(figure, str) else figure.to_html(include_plotlyjs="cdn")
@@ -143,7 +146,7 @@ def add_to_run(
     """Add metrics and artifacts, as in `record_run`, to a run that exists."""
     with _explained(root, f"add to run {run_id}"):
         client = _client(root)
-        _log_metrics(client, run_id, metrics)
+        _log_metrics(client, run_id, _single(metrics))
         _log_artifacts(client, run_id, artifacts)
 
 
@@ -406,11 +409,20 @@ def _log_params(client: Any, run_id: str, params: Mapping[str, Any]) -> None:
     client.log_text(run_id, json.dumps(params, indent=2, default=str, ensure_ascii=False), "params.json")
 
 
-def _log_metrics(client: Any, run_id: str, metrics: Mapping[str, float]) -> None:
+def _single(metrics: Mapping[str, float]) -> dict[str, dict[int, float]]:
+    """Metrics of one value as series of one step."""
+    return {name: {0: value} for name, value in metrics.items()}
+
+
+def _log_metrics(client: Any, run_id: str, metrics: Mapping[str, Mapping[int, float]]) -> None:
     from mlflow.entities import Metric  # noqa: PLC0415
 
     now = int(time.time() * 1000)
-    entries = [Metric(entry_name(name), float(value), now, step=0) for name, value in metrics.items()]
+    entries = [
+        Metric(entry_name(name), float(value), now, step)
+        for name, values in metrics.items()
+        for step, value in values.items()
+    ]
     for start in range(0, len(entries), _PARAMS_PER_CALL):
         client.log_batch(run_id, metrics=entries[start : start + _PARAMS_PER_CALL])
 
@@ -454,11 +466,12 @@ def _save_package(
 def _signature(features: pd.DataFrame, scores: pd.DataFrame) -> Any:
     """The columns and types in and out; each feature is required, though it may be NaN."""
     from mlflow.models import infer_signature  # noqa: PLC0415
-    from mlflow.types.schema import ColSpec, Schema  # noqa: PLC0415
+    from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema  # noqa: PLC0415
 
     signature = infer_signature(features, scores)
     # MLflow takes a column with a NaN in the example for one that may be absent
     signature.inputs = Schema([ColSpec(column.type, column.name) for column in signature.inputs.inputs])
+    signature.params = ParamSchema([ParamSpec(AS_OF, "string", "")])
     return signature
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -40,11 +39,12 @@ class Matrix(NamedTuple):
 
 
 class MetricRow(NamedTuple):
-    """A metric's figure per method (None: undefined) and which methods are best."""
+    """A metric's mean figure per method (None: undefined), its range over cutoffs, and which are best."""
 
     wording: Wording
     target: str
     figures: list[float | None]
+    ranges: list[tuple[float, float] | None]
     best: list[bool]
 
 
@@ -100,10 +100,10 @@ def metric_table(metrics: pd.DataFrame) -> MetricTable:
     ----------
     metrics
         `method`, `target`, `metric`, `value`, as from :func:`churnlab.evaluation.baselines.compare`;
-        rows of one method, target and metric (several cutoffs) are averaged.
+        rows of one method, target and metric (several cutoffs) are averaged, and their range told.
     """
     methods = list(dict.fromkeys(metrics["method"]))
-    found = metrics.groupby(["target", "metric", "method"])["value"].mean().to_dict()
+    found = metrics.groupby(["target", "metric", "method"])["value"].agg(["mean", "min", "max", "size"])
     blocks = []
     for target, heading in TARGETS.items():
         rows = [_metric_row(name, target, methods, found) for name in METRICS]
@@ -118,9 +118,12 @@ def _cell(part: pd.DataFrame, largest: float) -> Cell:
     return Cell(int(part["customers"].sum()), stake, max(stake, 0.0) / largest if largest > 0 else 0.0)
 
 
-def _metric_row(metric: str, target: str, methods: list[str], found: Mapping[Any, float]) -> MetricRow:
-    values = [found.get((target, metric, method)) for method in methods]
-    return MetricRow(METRICS[metric], target, values, _best(metric, values))
+def _metric_row(metric: str, target: str, methods: list[str], found: pd.DataFrame) -> MetricRow:
+    cells = found.to_dict("index")
+    known = [cells.get((target, metric, method)) for method in methods]
+    values = [cell["mean"] if cell else None for cell in known]
+    ranges = [(cell["min"], cell["max"]) if cell and cell["size"] > 1 else None for cell in known]
+    return MetricRow(METRICS[metric], target, values, ranges, _best(metric, values))
 
 
 def _best(metric: str, values: list[float | None]) -> list[bool]:
