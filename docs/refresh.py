@@ -4,7 +4,8 @@
     python docs/refresh.py --check    change nothing; name what is out of date and exit with 1
 
 A block stands between <!-- begin:NAME --> and <!-- end:NAME -->. Blocks of CODE come from the repository
-alone; blocks of RUN need `dvc repro` on params.yaml first.
+alone, figures that the scripts of benchmarks/ wrote included; blocks of RUN need `dvc repro` on params.yaml
+first.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from churnlab.data.contract import REASONS
 from churnlab.report.tables import MetricRow, metric_table
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/params.md")
+PAGES = ("README.md", "docs/params.md", "docs/accuracy.md")
 LIST_ROWS = 6
 METHODS = {
     "churnlab": "churnlab",
@@ -35,7 +37,13 @@ METHODS = {
     "btyd_paretonbd": "Pareto/NBD",
     "historical_rate": "historical rate",
     "days_since_last_order": "days since last order",
+    "tutorial_lightgbm": "LightGBM by tutorial",
 }
+WRITTEN = {"ratio": "{:.3f}", "times": "{:.2f}", "amount": "{:.2f}", "share": "{:.1%}", "bias": "{:+.1%}"}
+ACCURACY = "benchmarks/accuracy.json"
+ABLATION = "benchmarks/ablation.json"
+COST = "benchmarks/cost.json"
+COMPARED = {"roc_auc": "AUC", "log_loss": "Log loss", "normalised_gini": "Gini of spend"}
 PARAMETER = re.compile(
     r"^(?P<indent> *)(?P<key>\w+):"
     r'(?: +(?P<value>"(?:[^"\\]|\\.)*"|\[[^\]]*\]|\{.*\}|[^#\s][^#]*?))?'
@@ -158,10 +166,99 @@ def metrics() -> str:
 
 
 def _metric_row(row: MetricRow) -> tuple[str, ...]:
-    written = {"ratio": "{:.3f}", "times": "{:.2f}", "amount": "{:.2f}", "share": "{:.1%}", "bias": "{:+.1%}"}
-    texts = ["" if value is None else written[row.wording.kind].format(value) for value in row.figures]
+    texts = ["" if value is None else WRITTEN[row.wording.kind].format(value) for value in row.figures]
     best = {text for text, first in zip(texts, row.best, strict=True) if first}
     return (row.wording.name, *(f"**{text}**" if text in best else text for text in texts))
+
+
+def accuracy() -> str:
+    """churnlab's figures on every task of the benchmark."""
+    head = ("Task", "Customers", "AUC", "Log loss", "ECE", "Gini", "Tenths", "Bias", "MAE", "Seconds")
+    rows = []
+    for task in _json(ACCURACY)["tasks"]:
+        found = task["methods"]["churnlab"]
+        churn, spend = found["churn"], found["spend"]
+        cells = (
+            task["task"],
+            f"{task['customers']:,}",
+            WRITTEN["ratio"].format(churn["roc_auc"]),
+            WRITTEN["ratio"].format(churn["log_loss"]),
+            WRITTEN["share"].format(churn["ece"]),
+            WRITTEN["ratio"].format(spend["normalised_gini"]),
+            WRITTEN["share"].format(spend["decile_mape"]),
+            WRITTEN["bias"].format(spend["aggregate_bias"]),
+            WRITTEN["amount"].format(found["purchases"]["mae"]),
+            f"{task['seconds']:.0f}",
+        )
+        rows.append(cells)
+    return table(head, rows, right=range(1, len(head)))
+
+
+def rivals() -> str:
+    """churnlab less the best rival on every task of the benchmark."""
+    rows = []
+    for task in _json(ACCURACY)["tasks"]:
+        found = [task["against_best_rival"][metric] for metric in COMPARED]
+        rows.append((task["task"], *(_difference(one) for one in found)))
+    return table(("Task", *COMPARED.values()), rows)
+
+
+def small() -> str:
+    """churnlab and its lead over each sample's best rival, on samples of few customers."""
+    rows = []
+    for task in _json(ACCURACY)["small"]:
+        ahead = task["against_best_rival"]
+        cells = (
+            f"{task['churnlab'][name]:.3f} ({ahead[name]['mean']:+.4f} ± {ahead[name]['standard_error']:.4f})"
+            for name in COMPARED
+        )
+        rows.append((task["task"], str(task["samples"]), *cells))
+    return table(("Task", "Samples", *COMPARED.values()), rows, right=(1,))
+
+
+def cost() -> str:
+    """Seconds by number of customers."""
+    sizes = _json(COST)["sizes"]
+    rows = [
+        (
+            f"{size['customers']:,}",
+            f"{size['seconds']:.0f}",
+            f"{1000 * size['seconds'] / size['customers']:.1f}",
+        )
+        for size in sizes
+    ]
+    return table(("Customers", "Seconds", "Seconds per 1,000"), rows, right=(0, 1, 2))
+
+
+def _difference(found: dict[str, Any]) -> str:
+    """Difference, interval and rival in one cell."""
+    span = f"[{found['low']:+.4f}, {found['high']:+.4f}]"
+    return f"{found['difference']:+.4f} {span} {METHODS[found['rival']]}"
+
+
+def _ablation(target: str, metric: str) -> str:
+    """One metric of every variant, a column per task."""
+    rows = _json(ABLATION)["ablation"]
+    values = {(row["variant"], row["task"]): row[target][metric] for row in rows}
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    variants = dict.fromkeys(row["variant"] for row in rows)
+    cells = [(name, *(f"{values[name, task]:.4f}" for task in tasks)) for name in variants]
+    return table(("", *tasks), cells, right=range(1, len(tasks) + 1))
+
+
+def season() -> str:
+    """Bias of the totals on the seasonal log, by variant."""
+    found = _json(ABLATION)["season"]
+    about = (
+        f"A made-up log of two years and {found['customers']:,} customers, who buy {found['december']:g} "
+        f"times as often in December. Cutoff {found['cutoff']}, {found['horizon_days']} days forecast."
+    )
+    biases = [
+        (row["variant"], row["purchases"]["aggregate_bias"], row["spend"]["aggregate_bias"])
+        for row in found["variants"]
+    ]
+    rows = [(name, *(WRITTEN["bias"].format(bias) for bias in both)) for name, *both in biases]
+    return f"{about}\n\n{table(('', 'Bias of purchases', 'Bias of spend'), rows, right=(1, 2))}"
 
 
 def _json(path: str) -> dict[str, Any]:
@@ -173,7 +270,19 @@ def _unit() -> str:
     return read_params(ROOT / "params.yaml").report.currency_symbol
 
 
-CODE: dict[str, Callable[[], str]] = {"reasons": reasons, "stages": stages, "params": parameters}
+CODE: dict[str, Callable[[], str]] = {
+    "reasons": reasons,
+    "stages": stages,
+    "params": parameters,
+    "accuracy": accuracy,
+    "rivals": rivals,
+    "small": small,
+    "cost": cost,
+    "ablation_log_loss": partial(_ablation, "churn", "log_loss"),
+    "ablation_auc": partial(_ablation, "churn", "roc_auc"),
+    "ablation_gini": partial(_ablation, "spend", "normalised_gini"),
+    "season": season,
+}
 RUN: dict[str, Callable[[], str]] = {"headline": headline, "list": priority, "metrics": metrics}
 
 
@@ -204,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             new = refreshed(old, CODE | RUN)
         except FileNotFoundError as error:
-            sys.stderr.write(f"{error.filename}: is not there: run dvc repro first\n")
+            sys.stderr.write(f"{error.filename}: is not there: run dvc repro, or its script of benchmarks/\n")
             return 2
         if new != old:
             stale.append(page)

@@ -118,7 +118,6 @@ class Churn(Section):
 
     members: tuple[Literal["lightgbm", "linear", "recency"], ...] = Field(min_length=1)
     linear_penalty: LinearPenalty
-    bags: int = Field(ge=1, le=50)
     num_leaves: int = Field(ge=2, le=1024)
     learning_rate: float = Field(gt=0, le=1)
     min_data_in_leaf: int = Field(ge=1)

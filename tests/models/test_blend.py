@@ -39,6 +39,14 @@ def test_the_true_member_gets_the_weight_and_the_trust() -> None:
     assert blend.trust == 1.0
 
 
+def test_without_evidence_weights_are_equal_and_recency_has_none() -> None:
+    same = np.random.default_rng(6).normal(size=50)
+    members = {"linear": same, "recency": same, "btyd": same}
+    blend = fit_blend(Target.CHURN, members, same, np.tile([0.0, 1.0], 25), np.arange(50), calibrate=False)
+    assert blend.weights["linear"] == pytest.approx(blend.weights["btyd"], abs=1e-4)
+    assert blend.weights["recency"] < blend.weights["linear"]
+
+
 def test_noise_is_not_trusted() -> None:
     random = np.random.default_rng(4)
     base = random.normal(size=3000)

@@ -14,6 +14,7 @@ from churnlab.models.targets import Target
 # Pseudo-rows that pull the weights toward equal ones; felt below a few thousand rows, not above.
 WEIGHT_PRIOR_ROWS = 20.0
 FULL_TRUST_Z = 2.0
+UNFAVOURED = ("recency",)  # of use on few logs: pulled toward no weight, not toward an equal one
 
 
 @dataclass(frozen=True)
@@ -83,29 +84,35 @@ def fit_blend(
     calibrate
         Whether to fit Platt's line; the identity otherwise.
     """
-    weights = _weights(target, np.column_stack(list(members.values())), y)
-    mixed = np.column_stack(list(members.values())) @ weights
+    links = np.column_stack(list(members.values()))
+    weights = _weights(target, links, y, _prior(members))
+    mixed = links @ weights
     line = fit_calibration(target, mixed, y) if calibrate else LinkCalibration(1.0, 0.0)
     gain = target.loss(base, y) - target.loss(line.apply(mixed), y)
     named = dict(zip(members, np.round(weights, 6).tolist(), strict=True))
     return Blend(named, line, round(_trust(gain, customer), 6))
 
 
-def _weights(target: Target, links: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Non-negative, shrunk toward equal, summing to 1; the intercept fitted along is left to calibration."""
+def _prior(members: dict[str, np.ndarray]) -> np.ndarray:
+    """Equal weights of the favoured; of all where there are none."""
+    favoured = np.array([name not in UNFAVOURED for name in members], dtype=float)
+    return favoured / favoured.sum() if favoured.any() else np.full(len(members), 1 / len(members))
+
+
+def _weights(target: Target, links: np.ndarray, y: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Non-negative, pulled toward `prior`, summing to 1; the intercept is left to calibration."""
     k = links.shape[1]
-    equal = np.full(k, 1 / k)
 
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
         link = links @ theta[:k] + theta[k]
         slope = target.slope(link, y)
-        away = theta[:k] - equal
+        away = theta[:k] - prior
         loss = target.loss(link, y).sum() + WEIGHT_PRIOR_ROWS * (away**2).sum()
         return float(loss), np.append(links.T @ slope + 2 * WEIGHT_PRIOR_ROWS * away, slope.sum())
 
     bounds = [(0.0, None)] * k + [(None, None)]
-    found = minimize(objective, np.append(equal, 0.0), jac=True, method="L-BFGS-B", bounds=bounds).x[:k]
-    return found / found.sum() if np.isfinite(found).all() and found.sum() > 0 else equal
+    found = minimize(objective, np.append(prior, 0.0), jac=True, method="L-BFGS-B", bounds=bounds).x[:k]
+    return found / found.sum() if np.isfinite(found).all() and found.sum() > 0 else prior
 
 
 def _trust(gain: np.ndarray, customer: np.ndarray) -> float:

@@ -19,34 +19,32 @@ FEWEST_ROUNDS = 5
 
 @dataclass(frozen=True)
 class Boosted:
-    """Fitted boosters that differ by their seed alone; the answer is their mean.
+    """A fitted booster; `text` is LightGBM's own model text and all there is to save.
 
     Attributes
     ----------
     features
         Names of the columns read, in order.
-    texts
-        LightGBM's own model texts: all there is to save.
+    text
+        LightGBM's model text.
     log_scale
         Log of what the outcome was divided by before the fit (0 for CHURN).
     """
 
     features: tuple[str, ...]
-    texts: tuple[str, ...]
+    text: str
     log_scale: float
-    _boosters: tuple[Any, ...] = field(init=False, repr=False, compare=False)
+    _booster: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         try:
-            boosters = tuple(lgb.Booster(model_str=text) for text in self.texts)
+            object.__setattr__(self, "_booster", lgb.Booster(model_str=self.text))
         except lgb.basic.LightGBMError as error:
             raise ModelError("the LightGBM model text is damaged: train again or roll back") from error
-        object.__setattr__(self, "_boosters", boosters)
 
     def link(self, frame: pd.DataFrame, base: np.ndarray) -> np.ndarray:
         """Prediction on the link scale. `base`, BTYD's answer, is not looked at: see :func:`fit_boosted`."""
-        matrix = _matrix(frame, self.features)
-        return self._mean([b.predict(matrix, raw_score=True) for b in self._boosters]) + self.log_scale
+        return self._booster.predict(_matrix(frame, self.features), raw_score=True) + self.log_scale
 
     @property
     def base_coef(self) -> np.ndarray:
@@ -55,12 +53,8 @@ class Boosted:
 
     def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
         """SHAP values on the link scale (Lundberg et al. 2020), columns `features`."""
-        matrix = _matrix(frame, self.features)
-        values = self._mean([b.predict(matrix, pred_contrib=True) for b in self._boosters])
+        values = self._booster.predict(_matrix(frame, self.features), pred_contrib=True)
         return pd.DataFrame(values[:, :-1], index=frame.index, columns=list(self.features))
-
-    def _mean(self, answers: list[np.ndarray]) -> np.ndarray:
-        return np.mean(answers, axis=0)
 
 
 def fit_boosted(
@@ -71,7 +65,7 @@ def fit_boosted(
     rounds: int,
     settings: Churn,
 ) -> Boosted:
-    """Fit `settings.bags` boosters of `rounds` trees.
+    """Fit `rounds` trees.
 
     The trees do not see BTYD's answers: the parameters of each snapshot's fit would let them recognise the
     snapshot, and with it the level of its season.
@@ -89,12 +83,9 @@ def fit_boosted(
     """
     scale = _scale(target, y, weight)
     names = tuple(frame.columns)
-    data = lgb.Dataset(_matrix(frame, names), y / scale, weight=weight, params=_data_params())
-    texts = [
-        lgb.train(_params(target, settings, len(y), bag), data, rounds).model_to_string()
-        for bag in range(settings.bags)
-    ]
-    return Boosted(names, tuple(texts), float(np.log(scale)))
+    data = lgb.Dataset(_matrix(frame, names), y / scale, weight=weight)
+    booster = lgb.train(_params(target, settings, len(y)), data, rounds)
+    return Boosted(names, booster.model_to_string(), float(np.log(scale)))
 
 
 def best_rounds(
@@ -116,9 +107,9 @@ def best_rounds(
     later, later_y = valid
     scale = _scale(target, y, weight)
     names = tuple(frame.columns)
-    data = lgb.Dataset(_matrix(frame, names), y / scale, weight=weight, params=_data_params())
+    data = lgb.Dataset(_matrix(frame, names), y / scale, weight=weight)
     booster = lgb.train(
-        _params(target, settings, len(y), bag=0),
+        _params(target, settings, len(y)),
         data,
         settings.max_rounds,
         valid_sets=[lgb.Dataset(_matrix(later, names), later_y / scale, reference=data)],
@@ -127,14 +118,8 @@ def best_rounds(
     return max(booster.best_iteration, FEWEST_ROUNDS)
 
 
-def _data_params() -> dict[str, Any]:
-    """What LightGBM needs to bin the columns."""
-    return {"max_bin": 63, "num_threads": 1, "verbose": -1}
-
-
-def _params(target: Target, settings: Churn, rows: int, bag: int) -> dict[str, Any]:
+def _params(target: Target, settings: Churn, rows: int) -> dict[str, Any]:
     return {
-        **_data_params(),
         "objective": OBJECTIVE[target],
         "num_leaves": settings.num_leaves,
         "learning_rate": settings.learning_rate,
@@ -144,9 +129,12 @@ def _params(target: Target, settings: Churn, rows: int, bag: int) -> dict[str, A
         "bagging_fraction": settings.bagging_fraction,
         "bagging_freq": 1,
         "lambda_l2": settings.lambda_l2,
-        "seed": settings.seed + bag,
+        "max_bin": 63,
+        "seed": settings.seed,
         "deterministic": True,
         "force_row_wise": True,
+        "num_threads": 1,  # fits run side by side: see churnlab.models.learning
+        "verbose": -1,
     }
 
 

@@ -342,10 +342,9 @@ def forecaster_state(forecaster: Forecaster) -> tuple[dict[str, Any], dict[str, 
         members: dict[str, Any] = {}
         for name, model in forecaster.members[target].items():
             if isinstance(model, Boosted):
-                files = [f"{target.value}_{bag}.txt" for bag in range(len(model.texts))]
-                texts.update(zip(files, model.texts, strict=True))
-                features = list(model.features)
-                members[name] = {"files": files, "features": features, "log_scale": model.log_scale}
+                file = f"{target.value}.txt"
+                texts[file] = model.text
+                members[name] = {"file": file, "features": list(model.features), "log_scale": model.log_scale}
             else:
                 members[name] = model.to_dict()
         targets[target.value] = {"members": members, "blend": forecaster.blends[target].to_dict()}
@@ -365,9 +364,9 @@ def forecaster_from_state(state: dict[str, Any], folder: Path) -> Forecaster:
     for target in Target:
         members[target] = {}
         for name, saved in state["targets"][target.value]["members"].items():
-            if "files" in saved:
-                found = tuple((folder / file).read_text(encoding="utf-8") for file in saved["files"])
-                members[target][name] = Boosted(tuple(saved["features"]), found, saved["log_scale"])
+            if "file" in saved:
+                text = (folder / saved["file"]).read_text(encoding="utf-8")
+                members[target][name] = Boosted(tuple(saved["features"]), text, saved["log_scale"])
             else:
                 members[target][name] = Linear.from_dict(saved)
     return Forecaster(
