@@ -154,3 +154,10 @@ def test_the_summary_tells_the_fits_and_gamma_gammas_assumption(small_scorer: An
     assert summary["primary_family"] == "bgnbd"
     assert -1 <= summary["frequency_spend_correlation"] <= 1
     assert all(step["outcome"] != "fitted" for step in summary["fallback_steps"])
+
+
+def test_a_family_that_could_not_be_fitted_is_noted(small_scorer: Any) -> None:
+    models = small_scorer.btyd
+    assert not any("could not be fitted" in note for note in models.notes)
+    borrowed = replace(models, families={**models.families, "paretonbd": models.primary})
+    assert "purchase model paretonbd: could not be fitted, the others stand in" in borrowed.notes

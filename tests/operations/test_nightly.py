@@ -58,6 +58,8 @@ def test_checksums_are_those_of_the_files(folder, manifest):
 
 def test_the_manifest_names_code_parameters_data_and_model(manifest, small_scorer):
     assert manifest["model_version"] == small_scorer.digest
+    assert manifest["notes"] == list(small_scorer.notes)
+    assert manifest["notes"]
     assert manifest["run_id"] == training_id(small_scorer.digest, "small")
     assert len(manifest["data_version"]) == 64 and len(manifest["params"]) == 12
     assert manifest["versions"]["churnlab"] and "commit" in manifest

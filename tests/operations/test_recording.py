@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from churnlab.features.plan import current_snapshot
 from churnlab.operations import tracking
 from churnlab.operations.recording import by_cutoff, metrics_of, record_execution, run_key, synthetic_example
+from churnlab.operations.tracking_store import tracking_uri
 
 HEADLINE = {"churnlab": {"churn": {"roc_auc": 0.8}}, "historical_rate": {"spend": {"spearman": 0.5}}}
 
@@ -43,6 +45,9 @@ def test_a_recorded_run_is_found_by_its_key(small_log, tmp_path, monkeypatch):
     run_id = record_execution(tmp_path, small_log.params, HEADLINE, COMPARISON, identity, [], {})
     experiment = small_log.params.registry.experiment
     assert tracking.find_run(tmp_path, experiment, run_key(small_log.params, "t")) == run_id
+    client = MlflowClient(tracking_uri=tracking_uri(tmp_path))
+    curve = client.get_metric_history(run_id, "churnlab.churn.roc_auc.by_cutoff")
+    assert [(point.step, point.value) for point in curve] == [(19980131, 0.7), (19980401, 0.9)]
 
 
 @pytest.fixture(scope="module")

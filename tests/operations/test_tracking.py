@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,7 @@ from mlflow import MlflowClient
 
 from churnlab.errors import TrackingError
 from churnlab.operations import tracking
+from churnlab.operations.served_model import ServedModel
 from churnlab.operations.tracking_store import require_reachable, tracking_uri
 
 FEATURES = pd.DataFrame({"customer_id": ["a", "b"], "recency": [1.5, float("nan")]})
@@ -387,3 +389,17 @@ def test_a_moved_project_and_a_deleted_experiment(tmp_path: Path) -> None:
     client(new).delete_experiment(found.experiment_id)
     with pytest.raises(TrackingError, match="mlflow experiments restore"):
         record(new, "churn")
+
+
+def test_a_served_model_is_told_the_day_of_its_features() -> None:
+    """Without it what was learned of the season would be laid on any day's features."""
+    asked = []
+
+    class Recorder:
+        def predict(self, features: pd.DataFrame, as_of: date | None = None) -> pd.DataFrame:
+            asked.append(as_of)
+            return features
+
+    for params in (None, {"as_of": ""}, {"as_of": "2024-02-29"}):
+        ServedModel(Recorder()).predict(FEATURES, params)
+    assert asked == [None, None, date(2024, 2, 29)]
