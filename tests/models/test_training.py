@@ -161,3 +161,13 @@ def test_a_family_that_could_not_be_fitted_is_noted(small_scorer: Any) -> None:
     assert not any("could not be fitted" in note for note in models.notes)
     borrowed = replace(models, families={**models.families, "paretonbd": models.primary})
     assert "purchase model paretonbd: could not be fitted, the others stand in" in borrowed.notes
+
+
+def test_fits_side_by_side_or_in_turn_give_one_model(
+    small_orders: Any, small_log: Any, small_scorer: Any
+) -> None:
+    params = small_log.params
+    assert params.churn.threads > 1
+    in_turn = params.model_copy(update={"churn": params.churn.model_copy(update={"threads": 1})})
+    again, _ = fit_scorer(small_orders, small_log.TRAINED_ON, 60, in_turn, "small")
+    assert again.digest == small_scorer.digest
