@@ -74,12 +74,12 @@ class Bench:
     def scorer(self) -> Scorer:
         """What is learned from it."""
         learners = fit_learners(self.snapshots, self.current, self.plan, self.book, self.params.churn)
-        return self.packaged(self.plan, learners)
+        return self.packaged(learners)
 
-    def packaged(self, plan: LearningPlan, forecaster: Forecaster) -> Scorer:
+    def packaged(self, forecaster: Forecaster) -> Scorer:
         """A scorer from its purchase models and `forecaster`."""
         clv, labels = self.params.clv, self.params.decisions.labels
-        return assemble(self.current, plan, self.book, forecaster, clv, labels, "")
+        return assemble(self.current, self.plan, self.book, forecaster, clv, labels, "")
 
 
 Variant = Callable[[Bench], pd.DataFrame]
@@ -92,7 +92,7 @@ def as_shipped(bench: Bench) -> pd.DataFrame:
 
 def btyd_alone(bench: Bench) -> pd.DataFrame:
     """Forecasts by the mean of the purchase models."""
-    return bench.packaged(bench.plan.with_label_days(), without_learners(())).forecast(bench.current)
+    return bench.packaged(without_learners(())).forecast(bench.current)
 
 
 def with_learners(bench: Bench, **settings: Any) -> pd.DataFrame:

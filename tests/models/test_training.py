@@ -12,6 +12,7 @@ import pytest
 from churnlab.engine import connect
 from churnlab.evaluation.backtest import fit_scorer
 from churnlab.features.plan import LearningPlan, labelled_snapshots, learning_plan
+from churnlab.models.forecaster import btyd_alone
 from churnlab.models.learning import customer_folds, fit_forecaster, usable_features
 from churnlab.models.targets import Target
 from churnlab.models.training import fit_book, in_units, with_btyd
@@ -171,3 +172,13 @@ def test_fits_side_by_side_or_in_turn_give_one_model(
     in_turn = params.model_copy(update={"churn": params.churn.model_copy(update={"threads": 1})})
     again, _ = fit_scorer(small_orders, small_log.TRAINED_ON, 60, in_turn, "small")
     assert again.digest == small_scorer.digest
+
+
+def test_btyd_alone_answers_for_the_horizon_whatever_the_label_window(
+    small_orders: Any, small_log: Any
+) -> None:
+    scorer, current = fit_scorer(small_orders, small_log.TRAINED_ON, 390, small_log.params, "v")
+    assert scorer.plan.label_days < 390
+    alone = replace(scorer, forecaster=btyd_alone(scorer.forecaster)).forecast(current)
+    own = scorer.btyd.primary.p_no_purchase(current, 390)  # the small log's only family
+    assert alone["churn_probability"].to_numpy() == pytest.approx(np.clip(own, 1e-6, 1 - 1e-6), abs=1e-8)

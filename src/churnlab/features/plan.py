@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -64,10 +64,6 @@ class LearningPlan:
     year_before: tuple[date, ...]
     spec: FeatureSpec
     money_scale: float
-
-    def with_label_days(self) -> LearningPlan:
-        """The same with a label window as long as the horizon: for models that learned from no window."""
-        return replace(self, label_days=self.horizon_days)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""

@@ -165,7 +165,7 @@ class Scorer:
         """
         zeros = dict.fromkeys(("frequency", "recency", "monetary_value", "paid_repeats"), 0.0)
         pretended = others[["customer_id", "T"]].assign(**zeros, days_since_last_order=others["T"])
-        alone = replace(self, forecaster=btyd_alone(self.forecaster), plan=self.plan.with_label_days())
+        alone = replace(self, forecaster=btyd_alone(self.forecaster))
         shown = pretended.drop(columns=["customer_id", "paid_repeats"])
         scores = alone.predict(pretended, as_of).assign(scored_by="btyd_no_purchase")
         return scores.join(shown, validate="one_to_one")
@@ -203,8 +203,10 @@ class Scorer:
 
         Repeats and spend given active take BTYD's step. The chance of no purchase is exp(-hazard), and the
         hazard grows as BTYD says: one third by the customer's own growth and two thirds by the typical one,
-        which came out better calibrated on every log tried.
+        which came out better calibrated on most logs tried. BTYD alone needs no carrying.
         """
+        if not self.forecaster.members[target]:
+            return target.base(far).mean(axis=1)
         link = self.forecaster.link(target, units, near)
         if far is near:
             return link
