@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 from churnlab.config import Params
 from churnlab.data import cleaning, sources
+from churnlab.data.cautions import cautions
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
 from churnlab.pipelines._files import write_json
@@ -35,7 +38,10 @@ def run(params: Params) -> None:
             f"data: none of {summary['rows_read']} lines can be used ({reasons}): see {work.quarantine}"
         )
     write_parquet(orders, work.orders)
-    write_json(summary, work.ingest_summary)
+    odd = cautions(cleaned.orders)
+    for caution in odd:
+        sys.stderr.write(f"data: {caution}\n")
+    write_json({**summary, "cautions": odd}, work.ingest_summary)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def run(params: Params) -> None:
         figures={name.replace("_", "-"): figure for name, figure in figures(work).items()},
         priority_list=plan,
         top_rows=params.report.top_rows,
-        notes=notes(work),
+        notes=[*found.summary["cautions"], *notes(work)],
         provenance={name: str(scores[name].iloc[0]) for name in ("model_version", "run_id", "data_version")},
     )
     write_text(render(context), work.report)

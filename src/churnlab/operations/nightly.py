@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from churnlab.config import Params
 from churnlab.data import cleaning, sources
+from churnlab.data.cautions import cautions
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
 from churnlab.models.scorer import Scorer
@@ -56,8 +57,9 @@ def score_source(params: Params, as_of: date | None, model: str, out: Path) -> P
         quarantine, orders = cleaned.quarantine.to_pyarrow(), cleaned.orders.to_pyarrow()
     day = scoring_day(as_of, cleaned.summary)
     source = _provenance(fetched, scorer, cleaned.summary["data_version"])
+    known = con.create_table("orders", orders)
     with manifest.step("score"):
-        scores = score_customers(con.create_table("orders", orders), scorer, day, params.decisions, source)
+        scores = score_customers(known, scorer, day, params.decisions, source)
     table = pa.Table.from_pandas(scores, schema=SCORES, preserve_index=False)
     with manifest.step("write"):
         for name, content in (("quarantine", quarantine), ("scores", table)):
@@ -68,7 +70,7 @@ def score_source(params: Params, as_of: date | None, model: str, out: Path) -> P
         rows={**rows, "scored": len(scores)},
         as_of=day,
         params=params_version(params),
-        notes=scorer.notes,
+        notes=[*cautions(known.filter(known.day <= day)), *scorer.notes],
         **vars(source),
     )
     manifest.write(out / "manifest.json")
