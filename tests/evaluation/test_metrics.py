@@ -216,10 +216,11 @@ def test_every_metric_says_which_way_is_better():
 def test_bootstrap_of_a_mean_has_the_textbook_width():
     """Central limit theorem: the 90 % interval of a mean is 1.645 sd / sqrt(n) on both sides.
 
-    Error |p - y| is |N(0, 1)| with mean sqrt(2/pi), sd sqrt(1 - 2/pi).
+    Error |p - y| is |N(0, 1)| with mean sqrt(2/pi), sd sqrt(1 - 2/pi); the other method has none.
     """
     noise = np.random.default_rng(0).normal(size=4000)
-    found = metrics.bootstrap_interval(metrics.mae, np.zeros(4000), noise, resamples=1000)
+    truth = np.zeros(4000)
+    found = metrics.paired_difference(metrics.mae, truth, noise, truth, resamples=1000)
     half = 1.645 * math.sqrt(1 - 2 / math.pi) / math.sqrt(4000)
     assert found.estimate == pytest.approx(np.abs(noise).mean())
     assert found.high - found.estimate == pytest.approx(half, rel=0.15)
@@ -228,9 +229,9 @@ def test_bootstrap_of_a_mean_has_the_textbook_width():
 
 def test_bootstrap_repeats_with_its_seed():
     y, p = np.arange(50.0), np.arange(50.0)[::-1]
-    assert metrics.bootstrap_interval(metrics.mae, y, p) == metrics.bootstrap_interval(metrics.mae, y, p)
-    other = metrics.bootstrap_interval(metrics.mae, y, p, seed=8)
-    assert other != metrics.bootstrap_interval(metrics.mae, y, p)
+    found = metrics.paired_difference(metrics.mae, y, p, y)
+    assert found == metrics.paired_difference(metrics.mae, y, p, y)
+    assert found != metrics.paired_difference(metrics.mae, y, p, y, seed=8)
 
 
 def test_paired_difference_of_a_method_with_itself_is_zero():
@@ -248,10 +249,10 @@ def test_paired_difference_cancels_what_both_share():
 @settings(max_examples=20)
 @given(churn_cases())
 def test_interval_skips_resamples_without_both_classes(case):
-    """Invariant: limits are numbers between 0 and 1 (or undefined together), never a crash."""
+    """Invariant: against guessing (AUC 1/2) limits lie within 1/2 (or are undefined together), no crash."""
     y, p = case
-    found = metrics.bootstrap_interval(metrics.roc_auc, y, p, resamples=20)
-    assert (0 <= found.low <= found.high <= 1) or (math.isnan(found.low) and math.isnan(found.high))
+    found = metrics.paired_difference(metrics.roc_auc, y, p, np.zeros(len(y)), resamples=20)
+    assert (-0.5 <= found.low <= found.high <= 0.5) or (math.isnan(found.low) and math.isnan(found.high))
 
 
 def test_vectors_of_different_length_are_refused():

@@ -37,14 +37,6 @@ BETTER: dict[str, Literal["higher", "lower", "zero"]] = {
 }
 
 
-class Interval(NamedTuple):
-    """A metric and its percentile bootstrap interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-
 class Difference(NamedTuple):
     """A metric of `a` minus the metric of `b` on the same customers, with its interval."""
 
@@ -196,24 +188,12 @@ def value_metrics(actual: Array, expected: Array) -> dict[str, float]:
     )
 
 
-def bootstrap_interval(
-    metric: Metric, y: Array, prediction: Array, resamples: int = 200, seed: int = 7, coverage: float = 0.9
-) -> Interval:
-    """Percentile bootstrap of a metric over customers (Efron & Tibshirani 1993, section 13.3).
-
-    Customers are drawn with replacement, so their weights are multinomial. Resamples that leave the metric
-    undefined do not count.
-    """
-    y, p = _pair(y, prediction)
-    drawn = np.array([metric(y[i], p[i]) for i in _resamples(len(y), resamples, seed)])
-    return Interval(metric(y, p), *_quantiles(drawn, coverage))
-
-
 def paired_difference(
     metric: Metric, y: Array, a: Array, b: Array, resamples: int = 200, seed: int = 7, coverage: float = 0.9
 ) -> Difference:
-    """Bootstrap of metric(a) - metric(b), both on the same resample each time.
+    """Percentile bootstrap over customers (Efron & Tibshirani 1993, section 13.3) of metric(a) - metric(b).
 
+    Both are taken on the same resample each time; resamples that leave the metric undefined do not count.
     `share_above_zero` is the share of resamples where `a` has the larger metric.
     """
     y, p = _pair(y, a)

@@ -97,11 +97,11 @@ def usable_features(training: pd.DataFrame, current: pd.DataFrame, names: list[s
     return names if overlap > 0.5 else [name for name in names if name not in GROWING]
 
 
-def customer_folds(customer_id: pd.Series, folds: int, salt: str = "") -> np.ndarray:
+def customer_folds(customer_id: pd.Series, folds: int) -> np.ndarray:
     """A stable fold 0 … folds-1 per customer, the same on every engine and in any order."""
     ids = customer_id.astype(str)
     unique = ids.unique()
-    digest = {c: int.from_bytes(hashlib.md5((salt + c).encode()).digest()[:8], "big") % folds for c in unique}
+    digest = {c: int.from_bytes(hashlib.md5(c.encode()).digest()[:8], "big") % folds for c in unique}
     return ids.map(digest).to_numpy(int)
 
 
