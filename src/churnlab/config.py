@@ -56,7 +56,9 @@ class Database(Section):
         if (self.table is None) == (self.query is None):
             raise ValueError("name either table or query, and leave the other null")
         if self.url is not None and _PASSWORD.search(self.url):
-            raise ValueError("url holds a password: put the URL into an environment variable, name it in url_env")
+            raise ValueError(
+                "url holds a password: put the URL into an environment variable named by url_env"
+            )
         return self
 
 
