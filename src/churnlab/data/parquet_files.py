@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend
 
+DAMAGE = (duckdb.Error, duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException)
 FILE, ROW = "churnlab_source_file", "file_row_number"
 
 
@@ -57,7 +58,9 @@ def scanned(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
+    except duckdb.Error as error:
+        if type(error) not in DAMAGE:
+            raise
         line = next(iter(str(error).splitlines()), "")
         raise DataError(
             f"{what}: a file is damaged or changed while it was read ({shown(_base_names(line), 200)}): "

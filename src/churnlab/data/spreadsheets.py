@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -23,6 +24,9 @@ MOST_BYTES = 2**31  # of a workbook, unpacked
 WHOLE_LIMIT = 1e16  # Excel keeps 15 digits and has no integers
 XML_ENDINGS = (".xlsx", ".xlsm")
 ZIP_MAGIC = b"PK"
+PANIC = (
+    "PanicException"  # what Rust raises where calamine is not prepared for the damage; no module exports it
+)
 
 Errors = dict[tuple[int, int], str]
 DAMAGE = (zipfile.BadZipFile, ElementTree.ParseError, expat.ExpatError, KeyError, ValueError, EOFError)
@@ -61,20 +65,29 @@ def _opened(path: Path, name: str, request: Request) -> tuple[CalamineSheet, Err
         raise DataError(
             f'{shown(name)}: reading a workbook needs python-calamine: pip install "churnlab[excel]"'
         ) from error
-    try:
+    with _told(name, calamine.PasswordError, calamine.CalamineError):
         _check_size(path, name)
         workbook = calamine.CalamineWorkbook.from_path(path)
         sheet = _sheet_name(workbook, name, request)
         errors = _errors(path, name, sheet) if path.name.lower().endswith(XML_ENDINGS) else {}
         return workbook.get_sheet_by_name(sheet), errors
-    except calamine.PasswordError as error:
+
+
+@contextmanager
+def _told(name: str, locked: type[Exception], broken: type[Exception]) -> Iterator[None]:
+    """Whatever a workbook makes calamine raise becomes one line."""
+    try:
+        yield
+    except locked as error:
         raise DataError(f"{shown(name)}: is locked by a password: save it without one") from error
-    except (calamine.CalamineError, *DAMAGE) as error:
-        raise DataError(
-            f"{shown(name)}: is not a readable workbook: save it again as .xlsx, or export CSV"
-        ) from error
     except OSError as error:
         raise DataError(f"{shown(name)}: cannot be read ({error.strerror}): check its rights") from error
+    except BaseException as error:
+        if isinstance(error, (broken, *DAMAGE)) or type(error).__name__ == PANIC:
+            raise DataError(
+                f"{shown(name)}: is not a readable workbook: save it again as .xlsx, or export CSV"
+            ) from error
+        raise
 
 
 def _check_size(path: Path, name: str) -> None:
