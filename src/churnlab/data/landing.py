@@ -55,7 +55,7 @@ def land(folder: Path, request: Request, convert: Convert) -> list[Path]:
     fingerprint = _fingerprint(request)
     known, is_current = _known(folder, fingerprint)
     found = {file.name: file for file in files.look(request.source)}
-    kept = _vanished(known, found, request, is_current=is_current)
+    kept = _vanished(folder, known, found, request, is_current=is_current)
     usable = known if is_current else {}
     entries = kept + [
         _landed(folder, file, usable.get(name), fingerprint, convert) for name, file in found.items()
@@ -100,52 +100,63 @@ def _known(folder: Path, fingerprint: str) -> tuple[dict[str, Entry], bool]:
 
 
 def _vanished(
-    known: dict[str, Entry], found: dict[str, Found], request: Request, *, is_current: bool
+    folder: Path, known: dict[str, Entry], found: dict[str, Found], request: Request, *, is_current: bool
 ) -> list[Entry]:
     """The entries of files that are gone and still count."""
+    choice = request.source.vanished_files
     gone = [entry for name, entry in known.items() if name not in found]
-    if not gone or request.source.vanished_files == "forget":
+    if choice == "forget":
         return []
-    name = shown(gone[0].file) + (f" and {len(gone) - 1} more" if len(gone) > 1 else "")
-    key = f"{request.section}.vanished_files"
-    if request.source.vanished_files == "refuse":
-        raise DataError(
-            f"{name}: was read before and is no longer there: put it back, or set {key} to keep or forget"
-        )
-    if not is_current:
-        raise DataError(
-            f"{name}: is no longer there to be read by the changed settings: "
-            f"put it back, or set {key} to forget"
-        )
+    if choice == "refuse" and gone:
+        raise _gone(gone, "was read before and is no longer there", request, "keep or forget")
+    lost = [entry for entry in gone if not (is_current and _is_whole(folder, entry))]
+    if lost:
+        raise _gone(lost, "is no longer there to be read by changed settings or again", request, "forget")
     return gone
+
+
+def _gone(gone: list[Entry], finding: str, request: Request, choices: str) -> DataError:
+    name = shown(gone[0].file) + (f" and {len(gone) - 1} more" if len(gone) > 1 else "")
+    return DataError(f"{name}: {finding}: put it back, or set {request.section}.vanished_files to {choices}")
 
 
 def _landed(folder: Path, file: Found, before: Entry | None, fingerprint: str, convert: Convert) -> Entry:
     """The entry of a file as it is now; it is converted if its content is not landed yet."""
     stat = _stat(file)
-    before = before if before is not None and _is_whole(folder, before) else None
-    if before is not None and (before.size, before.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
-        return before
+    whole = before if before is not None and _is_whole(folder, before) else None
+    if whole is not None and (whole.size, whole.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+        return whole
     content = _sha256(file)
-    if before is not None and before.sha256 == content:
-        return Entry(**asdict(before) | {"mtime_ns": stat.st_mtime_ns})
+    if whole is not None and whole.sha256 == content:
+        return Entry(**asdict(whole) | {"mtime_ns": stat.st_mtime_ns})
     landed = _landed_name(file.name, content, fingerprint)
-    write_atomically(folder / landed, lambda temporary: convert(file, temporary))
+    is_spoilt = before is not None and whole is None
+    if is_spoilt or _rows(folder / landed) is None:  # an interrupted run may have left it
+        write_atomically(folder / landed, lambda temporary: _convert(file, temporary, stat, convert))
+    rows = _rows(folder / landed)
+    assert rows is not None  # it was written just now, or read
+    return Entry(file.name, stat.st_size, stat.st_mtime_ns, content, landed, rows)
+
+
+def _convert(file: Found, target: Path, stat: os.stat_result, convert: Convert) -> None:
+    """Convert a file that stays as it is meanwhile."""
+    convert(file, target)
     after = _stat(file)
     if (after.st_size, after.st_mtime_ns) != (stat.st_size, stat.st_mtime_ns):
         raise DataError(f"{shown(file.name)}: changed while it was read: run again once it is complete")
-    rows = pq.read_metadata(folder / landed).num_rows
-    return Entry(file.name, stat.st_size, stat.st_mtime_ns, content, landed, rows)
 
 
 def _is_whole(folder: Path, entry: Entry) -> bool:
     """The landed file is there, with all its rows."""
-    if not OURS.fullmatch(entry.landed):
-        return False
+    return bool(OURS.fullmatch(entry.landed)) and _rows(folder / entry.landed) == entry.rows
+
+
+def _rows(landed: Path) -> int | None:
+    """How many rows a landed file has; null if it is not there or cannot be read."""
     try:
-        return bool(pq.read_metadata(folder / entry.landed).num_rows == entry.rows)
+        return int(pq.read_metadata(landed).num_rows)
     except (OSError, pa.ArrowException):
-        return False
+        return None
 
 
 def _landed_name(name: str, content: str, fingerprint: str) -> str:
