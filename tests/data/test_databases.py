@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import duckdb
+import psycopg
 import pytest
 import sqlalchemy as sa
 from pydantic import ValidationError
@@ -213,12 +214,25 @@ def peak_of_reading():
     return peak
 
 
-def test_postgres_sends_no_more_than_was_fetched(postgres):
-    """The driver itself must not hold the answer: a server-side cursor is open while rows are read."""
-    postgres("CREATE TABLE t AS SELECT i AS id FROM generate_series(1, 10000) AS s(i)")
-    rows = databases.rows(Request(source(table="t", chunk_rows=10), {"customer_id": "id"}))
-    assert [row[0] for _, row in zip(range(25), rows, strict=False)] == list(range(1, 26))
-    rows.close()
+def test_postgres_keeps_the_rows_until_they_are_fetched(postgres):
+    """The driver's own memory is not seen above: it must be a cursor of the server, asked chunk by chunk."""
+    postgres("CREATE TABLE t AS SELECT i AS id FROM generate_series(1, 1000) AS s(i)")
+    cursors = []
+
+    def note(_con, cursor, *_):
+        cursors.append(cursor)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        rows = databases.rows(Request(source(table="t", chunk_rows=10), {"customer_id": "id"}))
+        first = [row[0] for _, row in zip(range(25), rows, strict=False)]
+        at_server = cursors[-1].rownumber
+        rows.close()
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    assert first == list(range(1, 26))
+    assert isinstance(cursors[-1], psycopg.ServerCursor)
+    assert at_server <= 50
 
 
 @pytest.mark.parametrize(
@@ -264,6 +278,19 @@ def test_a_login_that_the_server_refuses_names_nobody(monkeypatch, postgres_url)
     text = message_of(lambda: fetched(table="orders"))
     assert "OperationalError" in text
     assert not [part for part in ("bobthebuyer", "s3cr3tword", url.query["host"]) if part in text]
+
+
+def test_an_address_that_the_driver_does_not_understand_is_not_repeated(monkeypatch, tmp_path):
+    (tmp_path / "a.db").touch()
+    for url in (f"sqlite:///{tmp_path}/a.db?s3cr3tword=1", "postgresql://bobthebuyer@host/x?s3cr3tword=1"):
+        monkeypatch.setenv(VARIABLE, url)
+        text = message_of(lambda: fetched(table="orders"))
+        assert not [part for part in ("s3cr3tword", "bobthebuyer") if part in text]
+
+
+def test_a_date_that_python_has_not_is_one_line(postgres):
+    postgres("CREATE TABLE t AS SELECT 'infinity'::date AS id")
+    assert "infinity" in message_of(lambda: fetched({"customer_id": "id"}, table="t"))
 
 
 def test_a_password_too_short_to_blot_out_hides_the_whole_message(monkeypatch):

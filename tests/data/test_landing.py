@@ -368,6 +368,14 @@ def test_what_an_interrupted_run_has_converted_is_not_converted_again(shop, open
     assert found == shop.whole()
 
 
+def test_the_landing_is_not_landed(shop):
+    shop.drop("a.csv", "1,2024-01-01,2")
+    shop.landing = shop.drops / "landing"
+    shop.read()
+    with pytest.raises(DataError, match=r"^data\.path: holds the folder in which churnlab keeps [^\n]+$"):
+        shop.read()
+
+
 def test_without_a_landing_folder_the_whole_is_read(shop):
     shop.drop("a.csv", "1,2024-01-01,2")
     table = sources.read(shop.con, Source(**shop.source), MAPPED, **TYPED)

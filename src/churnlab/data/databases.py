@@ -131,7 +131,7 @@ def _told(url: sa.URL, section: str) -> Iterator[None]:
         raise DataError(
             f"{section}.database: the driver of the database is not installed: {remedy}"
         ) from None
-    except (sa.exc.SQLAlchemyError, OSError, ValueError, ImportError, ArithmeticError) as error:
+    except (sa.exc.SQLAlchemyError, OSError, ValueError, TypeError, ImportError, ArithmeticError) as error:
         raise DataError(
             f"{section}.database: cannot be read ({_finding(error, url)}): "
             "check the address, the rights, and the name of the table or the query"

@@ -55,6 +55,7 @@ def land(folder: Path, request: Request, convert: Convert) -> list[Path]:
     fingerprint = _fingerprint(request)
     known, is_current = _known(folder, fingerprint)
     found = {file.name: file for file in files.look(request.source)}
+    _check_apart(folder, found, request.section)
     kept = _vanished(folder, known, found, request, is_current=is_current)
     usable = known if is_current else {}
     entries = kept + [
@@ -66,6 +67,17 @@ def land(folder: Path, request: Request, convert: Convert) -> list[Path]:
     _write_ledger(folder, fingerprint, entries)
     _sweep(folder, entries)
     return [folder / entry.landed for entry in entries]
+
+
+def _check_apart(folder: Path, found: dict[str, Found], section: str) -> None:
+    """The landed files must not be taken for drops."""
+    home = folder.resolve()
+    for file in found.values():
+        if file.path.resolve().is_relative_to(home):
+            raise DataError(
+                f"{section}.path: holds the folder in which churnlab keeps what it has read: "
+                "put the files into a folder of their own"
+            )
 
 
 def _fingerprint(request: Request) -> str:
