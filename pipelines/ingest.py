@@ -23,8 +23,8 @@ def run(params: Params) -> None:
     Raises
     ------
     DataError
-        A source cannot be read, or not one line of the transactions can be used; the quarantine is written even
-        so.
+        A source cannot be read, or not one line of the transactions can be used; the quarantine is written
+        even so.
     """
     work = Workspace.of(params)
     found = ingest(connect(params.engine), params.data, work.landing)

@@ -9,13 +9,14 @@ import duckdb
 import ibis
 
 from churnlab.config import CsvFormat, Data
-from churnlab.data import cells, judging
+from churnlab.data import judging, parsing
 from churnlab.data.conflicts import compared
-from churnlab.data.contract import ORDER_KEYS, ORDERS, QUARANTINE, WORDS, check, transactions, unreadable
+from churnlab.data.contract import ORDER_KEYS, ORDERS, QUARANTINE, WORDS, check, transactions
 from churnlab.data.currencies import in_one_currency, known_signs, require_one_currency
 from churnlab.data.identities import identified
 from churnlab.data.likenesses import likenesses
 from churnlab.data.orders import data_version, order_table
+from churnlab.data.reasons import unreadable
 from churnlab.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ OPTIONAL = {
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Orders and quarantine as :mod:`churnlab.data.contract` describes them, what became of the lines, doubts."""
+    """Orders and quarantine as :mod:`churnlab.data.contract` has them, what became of the lines, doubts."""
 
     orders: ir.Table
     quarantine: ir.Table
@@ -68,8 +69,8 @@ def clean(con: Backend, raw: ir.Table, data: Data) -> Cleaned:
 
     Notes
     -----
-    Moments with an offset are moved to the business time zone; moments without are in data.source_timezone, or
-    in business time already.
+    Moments with an offset are moved to the business time zone; moments without are in data.source_timezone,
+    or in business time already.
     """
     lines = judged_lines(con, raw, data)
     accepted = lines.filter(lines["reason"].isnull())
@@ -98,14 +99,14 @@ def reading_of(con: Backend, data: Data, csv: CsvFormat, section: str) -> judgin
             ) from error
     for pattern in csv.date_formats:
         _check_pattern(con, pattern, data.calendar, section)
-    clock = cells.Clock(csv.date_formats, data.calendar, data.timezone, data.source_timezone)
+    clock = parsing.Clock(csv.date_formats, data.calendar, data.timezone, data.source_timezone)
     return judging.Reading(csv.decimal, tuple(known_signs(data)), clock)
 
 
 def _check_pattern(con: Backend, pattern: str, calendar: str, section: str) -> None:
     try:
         if calendar == "jalali":
-            cells.jalali_form(pattern)
+            parsing.jalali_form(pattern)
         con.con.execute("SELECT CAST(try_strptime('', $1) AS VARCHAR)", [pattern]).fetchall()
     except (duckdb.Error, ValueError) as error:
         raise ConfigError(
@@ -120,10 +121,10 @@ def judged_lines(con: Backend, raw: ir.Table, data: Data) -> ir.Table:
     Returns
     -------
     ibis table
-        source_file, source_row, reason, column, raw (JSON of the cells, of refused lines only), looks (shape of
-        the cell that is wrong), customer_id, ts (moment), amount (negative on return lines only), is_return,
-        and, where the source has them, order_id, quantity, discount, product_id, category, channel; likeness, which
-        equal lines share, of a source in files.
+        source_file, source_row, reason, column, raw (JSON of the cells, of refused lines only), looks (shape
+        of the cell that is wrong), customer_id, ts (moment), amount (negative on return lines only),
+        is_return, and, where the source has them, order_id, quantity, discount, product_id, category,
+        channel; likeness, which equal lines share, of a source in files.
     """
     words = [word for word in WORDS if word in raw.columns]
     schema = transactions(data)
@@ -166,7 +167,11 @@ def _is_return(lines: ir.Table, prefix: str | None) -> ir.BooleanValue:
 def summarise(lines: ir.Table, orders: ir.Table, data: Data) -> dict[str, Any]:
     """What became of the lines, and what the orders hold; counts, days, flags and places, never an id."""
     accepted = lines.filter(lines["reason"].isnull())
-    counts = accepted.aggregate(n=accepted.count(), returns=accepted["is_return"].sum()).to_pyarrow().to_pylist()[0]
+    counts = (
+        accepted.aggregate(n=accepted.count(), returns=accepted["is_return"].sum())
+        .to_pyarrow()
+        .to_pylist()[0]
+    )
     found = orders.aggregate(
         customers=orders["customer_id"].nunique(),
         orders=orders.count(),

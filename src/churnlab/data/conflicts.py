@@ -1,15 +1,16 @@
-"""What shows only when lines are seen side by side: repeats, overlaps, restated orders, impossible returns."""
+"""What shows only when lines stand side by side: repeats, overlaps, restated orders, odd returns."""
 
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import ibis
 
 from churnlab.config import Data
-from churnlab.data.contract import CONFLICT, DATE_FAR, DUPLICATE, EXCESS_RETURN, OVERLAP, RESTATED
 from churnlab.data.judging import PLACE, refuse, refuse_mixed
+from churnlab.data.reasons import CONFLICT, DATE_FAR, DUPLICATE, EXCESS_RETURN, OVERLAP, RESTATED
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -70,9 +71,7 @@ def _overlaps(lines: ir.Table) -> ir.BooleanValue:
     lines = lines.mutate(
         number=ibis.row_number().over(group_by=[*same, lines["source_file"]], order_by=lines["source_row"])
     )
-    return (
-        ibis.row_number().over(group_by=[*same, lines["number"]], order_by=lines["source_file"].desc()) > 0
-    )
+    return ibis.row_number().over(group_by=[*same, lines["number"]], order_by=lines["source_file"].desc()) > 0
 
 
 def _restated(lines: ir.Table) -> ir.BooleanValue:
@@ -127,7 +126,7 @@ def first_far_day(counted: dict[date, int]) -> date | None:
         Lines by day.
     """
     days, total, before = sorted(counted), sum(counted.values()), 0
-    for day, later in zip(days, days[1:], strict=False):
+    for day, later in pairwise(days):
         before += counted[day]
         gap, share = (later - day).days, 1 - before / total
         if (gap > LONG_GAP_DAYS and share <= FEW) or (gap > LONGER_GAP_DAYS and share < HALF):

@@ -1,14 +1,13 @@
 """What each table of this room looks like, and why a line of it is refused.
 
 One pandera schema per table of the source: its columns say what a cell means and which codes its reading may
-give, its checks which values are refused. Documentation, quarantine and the check of what was accepted are all
-made from it.
+give, its checks which values are refused. Documentation, quarantine and the check of what was accepted are
+all made from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,37 @@ import ibis.expr.datatypes as dt
 import pandera.ibis as pa
 
 from churnlab.config import Columns, Data
+from churnlab.data.reasons import (
+    CONFLICT,
+    CURRENCY_CONFLICT,
+    CURRENCY_NO_RATE,
+    CURRENCY_OTHER,
+    CUSTOMER_TWICE,
+    DATE_AFTER,
+    DATE_EARLY,
+    DATE_FAR,
+    DATE_MIXED,
+    DATE_UNREADABLE,
+    DUPLICATE,
+    ENDED_EARLY,
+    EXCESS_RETURN,
+    EXCLUDED,
+    FLAG_UNREADABLE,
+    FORGOTTEN,
+    GROUP_UNKNOWN,
+    ID_MISSING,
+    ID_NOT_WHOLE,
+    KIND_UNKNOWN,
+    MALFORMED,
+    MARK_MIXED,
+    OUT_OF_RANGE,
+    OVERLAP,
+    RESTATED,
+    SCORE_MISSING,
+    SCORE_OUTSIDE,
+    Reason,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -34,168 +64,6 @@ NUMBER_LIMIT = 1e15
 
 LATEST = datetime(2200, 1, 1)
 """From here on a date is a slip of the keyboard."""
-
-ERASED = '{"erased": true}'
-"""Stands in the quarantine for the content of a line that may not be kept."""
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a line is refused.
-
-    Attributes
-    ----------
-    code
-        Word of the quarantine table.
-    remedy
-        What is wrong and how to mend it, in one line.
-    example
-        A cell, or a line, that gets it.
-    """
-
-    code: str
-    remedy: str
-    example: str
-
-
-MALFORMED = Reason(
-    "malformed_row",
-    "more or fewer cells than the header, a stray quote, no JSON object, or over a million characters: "
-    "mend the row or export it again",
-    "c1,2024-03-01",
-)
-ID_MISSING = Reason(
-    "customer_id_missing",
-    "a line without a customer cannot be used: fill the id in the source, or take what stands there off "
-    "data.missing_ids",
-    "NaN",
-)
-ID_NOT_WHOLE = Reason(
-    "customer_id_not_whole",
-    "is no whole number, which data.customer_ids: integer calls for: correct it, or choose text",
-    "1.23E+05",
-)
-EXCLUDED = Reason(
-    "customer_excluded", "is on the list data.exclude_customers: take it off that list to count it", "test-1"
-)
-FORGOTTEN = Reason(
-    "customer_forgotten",
-    "asked to be forgotten (data.privacy.forgotten); its content is not kept: delete the line in the source",
-    "",
-)
-DATE_UNREADABLE = Reason(
-    "date_unreadable",
-    "is no day of the calendar in the form asked for: write ISO 8601, or set data.csv.date_format (and "
-    "data.calendar) to the source's",
-    "2024-02-30",
-)
-DATE_MIXED = Reason(
-    "date_order_mixed",
-    "this file writes day/month and month/day, so 03/04 may be either: write one order, or set "
-    "data.ambiguous_cells: keep",
-    "03/04/2024",
-)
-DATE_EARLY = Reason(
-    "date_too_early",
-    "is before data.earliest_date: correct it, lower that key, or set data.calendar: jalali for years about 1400",
-    "1900-01-01",
-)
-DATE_FAR = Reason(
-    "date_far_ahead",
-    "lies far after all other dates: correct it, or set data.as_of to the last day that counts",
-    "2099-12-31",
-)
-DATE_AFTER = Reason(
-    "date_after_as_of", "is after data.as_of: raise that key to count it", "the day after data.as_of"
-)
-CURRENCY_OTHER = Reason(
-    "currency_other",
-    "is not in data.currency: name a table of rates in data.rates, or what the sign means in "
-    "data.currency_symbols",
-    "USD",
-)
-CURRENCY_CONFLICT = Reason(
-    "currency_conflict", "the sign beside the money and the currency column disagree: mend the line", "€5 | USD"
-)
-CURRENCY_NO_RATE = Reason(
-    "currency_no_rate", "data.rates has no rate of this currency up to this day: add one", "XAF"
-)
-MARK_MIXED = Reason(
-    "decimal_mark_mixed",
-    "this file has numbers with the other decimal mark, so that 1,234 may be a thousand or one: write one "
-    "mark, or set data.ambiguous_cells: keep",
-    "1,234",
-)
-OUT_OF_RANGE = Reason(
-    "number_out_of_range",
-    "a number is infinite, or 10^15 and more: correct it, or count in a larger unit",
-    "1e999",
-)
-DUPLICATE = Reason(
-    "duplicate_line",
-    "equals an earlier line in every mapped column: data.exact_duplicates: keep counts it",
-    "the same line again",
-)
-OVERLAP = Reason(
-    "overlapping_row",
-    "the same row stands in a later file too, and counts there: data.overlapping_rows: keep counts it twice",
-    "a row of May in both files",
-)
-RESTATED = Reason(
-    "order_restated",
-    "a later file states this order again, and that one counts: data.order_conflicts: keep counts both",
-    "A1 in May.csv and June.csv",
-)
-CONFLICT = Reason(
-    "order_conflict",
-    "this order id belongs to several customers, or two files tell it differently: mend it, or set "
-    "data.order_conflicts to newest_file or keep",
-    "A1 of c1 and of c2",
-)
-EXCESS_RETURN = Reason(
-    "return_exceeds_purchases",
-    "gives back more than the customer had ever bought: correct it, or set data.excess_returns: keep",
-    "-900 after purchases of 50",
-)
-FLAG_UNREADABLE = Reason("flag_unreadable", "is neither yes nor no: write true or false", "maybe")
-KIND_UNKNOWN = Reason(
-    "kind_unknown",
-    "is none of complaint, ticket, csat, nps: say which it means in data.interactions.kinds",
-    "chat",
-)
-SCORE_OUTSIDE = Reason(
-    "score_out_of_range",
-    "is not on the scale: nps goes from 0 to 10, csat as data.interactions.csat_range says",
-    "11",
-)
-SCORE_MISSING = Reason("score_missing", "csat and nps need a score: fill it in the source", "")
-ENDED_EARLY = Reason(
-    "ended_before_start", "the response or resolution is before the interaction: correct it", "-2 hours"
-)
-GROUP_UNKNOWN = Reason(
-    "group_unknown", "is neither treated nor control: say which it means in data.contacts.groups", "B"
-)
-CUSTOMER_TWICE = Reason(
-    "customer_twice",
-    "the table tells this customer differently elsewhere, for the same moment: keep one line, or map known_from",
-    "c1 twice",
-)
-
-
-def unreadable(word: str) -> Reason:
-    """The cell holds no number."""
-    if word == "discount":
-        return Reason(
-            "discount_unreadable",
-            "write a number, or leave the cell empty where there was no discount",
-            "some",
-        )
-    return Reason(
-        f"{word}_unreadable",
-        "write a number, with data.csv.decimal as its mark; a money sign may stand beside it",
-        "12.3.4",
-    )
-
 
 Passes = Callable[["ir.Table", str], "ir.BooleanValue"]
 
@@ -218,12 +86,17 @@ def holds(check: pa.Check, table: ir.Table, word: str) -> ir.BooleanValue:
 
 
 def _column(
-    dtype: Any, kind: str, says: str, *refused: Reason, checks: tuple[pa.Check, ...] = (), needed: bool = False
+    dtype: Any,
+    kind: str,
+    says: str,
+    *refused: Reason,
+    checks: tuple[pa.Check, ...] = (),
+    needed: bool = False,
 ) -> pa.Column:
     """A column of a source's table.
 
-    `kind` says how its cells are read (id, moment, number, text, flag, choice); `refused` are the reasons that
-    reading may give.
+    `kind` says how its cells are read (id, moment, number, text, flag, choice); `refused` are the reasons
+    that reading may give.
     """
     return pa.Column(
         dtype,
@@ -254,9 +127,7 @@ def _moment(says: str, data: Data | None, *, needed: bool = False) -> pa.Column:
     if needed and (data is None or data.as_of is not None):
         last = data.as_of if data else date(2200, 1, 1)
         checks.append(rule(DATE_AFTER, lambda table, word: table[word].date() <= last))
-    return _column(
-        MOMENT, "moment", says, DATE_UNREADABLE, DATE_MIXED, checks=tuple(checks), needed=needed
-    )
+    return _column(MOMENT, "moment", says, DATE_UNREADABLE, DATE_MIXED, checks=tuple(checks), needed=needed)
 
 
 def _number(word: str, says: str, *, needed: bool = False) -> pa.Column:
@@ -276,12 +147,18 @@ def transactions(data: Data | None = None) -> pa.DataFrameSchema:
             "customer_id": _id(),
             "ts": _moment("when the line was ordered", data, needed=True),
             "currency": _column(
-                dt.string, "text", "ISO code of the line's money", CURRENCY_OTHER, CURRENCY_CONFLICT,
+                dt.string,
+                "text",
+                "ISO code of the line's money",
+                CURRENCY_OTHER,
+                CURRENCY_CONFLICT,
                 CURRENCY_NO_RATE,
             ),
             "quantity": _number("quantity", "pieces; below 0 they were given back"),
             "unit_price": _number("unit_price", "money per piece"),
-            "amount": _number("amount", "money of the line after discount; below 0 it was paid back", needed=True),
+            "amount": _number(
+                "amount", "money of the line after discount; below 0 it was paid back", needed=True
+            ),
             "discount": _number("discount", "money taken off the line"),
             "order_id": _words("the order; lines without it that share customer and moment are one order"),
             "product_id": _words("what was bought"),
@@ -300,7 +177,9 @@ def customers(data: Data | None = None) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(
         {
             "customer_id": _id(),
-            "known_from": _moment("since when the row is true; without it: since signup, consent only today", data),
+            "known_from": _moment(
+                "since when the row is true; without it: since signup, consent only today", data
+            ),
             "signup": _moment("when the customer signed up", data),
             "is_business": _column(dt.boolean, "flag", "buys for a business", FLAG_UNREADABLE),
             "referrer": _words("customer_id of who brought the customer in"),

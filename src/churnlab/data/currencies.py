@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ibis
-import pandas as pd
 
 from churnlab.config import Data
-from churnlab.data.contract import CURRENCY_CONFLICT, CURRENCY_NO_RATE, CURRENCY_OTHER
+from churnlab.data.rates import read_rates
+from churnlab.data.reasons import CURRENCY_CONFLICT, CURRENCY_NO_RATE, CURRENCY_OTHER
 from churnlab.errors import DataError
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ SIGNS = {
 }
 """What a sign means unless `data.currency_symbols` says otherwise."""
 
-EVER = "1700-01-01"  # from when a rate without a date holds
 MONEY = ("unit_price", "amount", "discount")
 CODES_SHOWN = 5
 
@@ -56,8 +54,8 @@ def in_one_currency(con: Backend, lines: ir.Table, data: Data) -> ir.Table:
     Returns
     -------
     ibis table
-        With `stated`, the ISO code that the line states, and `problem_currency`; the money columns in the shop's
-        currency.
+        With `stated`, the ISO code that the line states, and `problem_currency`; the money columns in the
+        shop's currency.
 
     Raises
     ------
@@ -74,7 +72,8 @@ def in_one_currency(con: Backend, lines: ir.Table, data: Data) -> ir.Table:
         other = (lines["stated"] != home).fill_null(True)
         problem = _conflict(lines).coalesce(other.ifelse(CURRENCY_OTHER.code, ibis.null("string")))
         return lines.mutate(problem_currency=problem)
-    return _converted(con, lines, home, read_rates(data.rates))
+    rates = con.create_table(ibis.util.gen_name("rates"), read_rates(data.rates), temp=True)
+    return _converted(con, lines, home, rates)
 
 
 def _stated(lines: ir.Table, data: Data) -> ir.Table:
@@ -116,55 +115,15 @@ def require_one_currency(lines: ir.Table, data: Data) -> None:
     if len(found) > 1:
         shown = ", ".join(found[:CODES_SHOWN]) + (", …" if len(found) > CODES_SHOWN else "")
         raise DataError(
-            f"data.currency: lines are in {shown}: name the shop's currency, and rates for the others in data.rates"
+            f"data.currency: lines are in {shown}: name the shop's currency, and rates for the others "
+            f"in data.rates"
         )
 
 
-def read_rates(path: str) -> pd.DataFrame:
-    """The table of rates.
-
-    Returns
-    -------
-    DataFrame
-        currency (ISO code), from_day (first day it holds), rate (units of `data.currency` for one unit).
-
-    Raises
-    ------
-    DataError
-        It cannot be read, lacks `currency` or `rate`, or holds what is no day or no positive number.
-    """
-    file = Path(path).expanduser()
-    try:
-        read = pd.read_parquet if file.suffix in (".parquet", ".pq") else pd.read_csv
-        rates = read(file)
-    except (OSError, ValueError) as error:
-        raise DataError(f"data.rates: {path!r} cannot be read: name a CSV or Parquet file") from error
-    missing = [name for name in ("currency", "rate") if name not in rates.columns]
-    if missing:
-        raise DataError(f"data.rates: {path!r} lacks {', '.join(missing)}: its columns are currency, rate, date")
-    written = rates["date"] if "date" in rates.columns else pd.Series(EVER, index=rates.index)
-    table = pd.DataFrame(
-        {
-            "currency": rates["currency"].astype("str").str.strip().str.upper(),
-            "from_day": pd.to_datetime(written.astype("str"), errors="coerce", format="ISO8601"),
-            "rate": pd.to_numeric(rates["rate"], errors="coerce").astype("float64"),
-        }
-    )
-    wrong = table["from_day"].isna() | ~(table["rate"] > 0) | (table["rate"] == float("inf"))
-    wrong |= table.duplicated(["currency", "from_day"])
-    if wrong.any():
-        raise DataError(
-            f"data.rates: row {int(wrong.to_numpy().argmax()) + 1} of {path!r} has no day, no positive rate, or is "
-            "there twice: correct it"
-        )
-    return table.assign(from_day=table["from_day"].dt.date)
-
-
-def _converted(con: Backend, lines: ir.Table, home: str, rates: pd.DataFrame) -> ir.Table:
+def _converted(con: Backend, lines: ir.Table, home: str, rates: ir.Table) -> ir.Table:
     """Multiplies money by the newest rate of its currency up to the line's day."""
-    table = con.create_table(ibis.util.gen_name("rates"), rates, temp=True)
     pairs = lines.select(stated=lines["stated"], day=lines["ts"].date()).distinct()
-    dated = pairs.left_join(table, [pairs["stated"] == table["currency"], table["from_day"] <= pairs["day"]])
+    dated = pairs.left_join(rates, [pairs["stated"] == rates["currency"], rates["from_day"] <= pairs["day"]])
     newest = dated.group_by(["stated", "day"]).aggregate(rate=dated["rate"].argmax(dated["from_day"]))
     newest = newest.mutate(rate=(newest["stated"] == home).ifelse(1.0, newest["rate"]))
     newest = con.create_table(ibis.util.gen_name("rates"), newest, temp=True).rename(

@@ -40,7 +40,9 @@ def load(con: Backend, name: str) -> ir.Table:
     lines = {"cdnow": _cdnow, "complete_journey": _complete_journey}[name](con)
     typed = [word for word in ("ts", *NUMBERS) if word in lines.columns]
     return lines.mutate(
-        **{f"typed_{word}": lines[word].cast("float64") if word in NUMBERS else lines[word] for word in typed},
+        **{
+            f"typed_{word}": lines[word].cast("float64") if word in NUMBERS else lines[word] for word in typed
+        },
         **{word: lines[word].cast("string") for word in typed},
     )
 

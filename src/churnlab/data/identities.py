@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import ibis
 
 from churnlab.config import Data
-from churnlab.data import cells
-from churnlab.data.contract import EXCLUDED, FORGOTTEN, ID_MISSING, ID_NOT_WHOLE
+from churnlab.data import parsing
 from churnlab.data.forgotten import forgotten_ids
 from churnlab.data.pseudonyms import pseudonym_table, read_key
+from churnlab.data.reasons import EXCLUDED, FORGOTTEN, ID_MISSING, ID_NOT_WHOLE
 from churnlab.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def spelt(cell: ir.StringValue, policy: str) -> ir.StringValue:
     """An id by the policy of `data.customer_ids`: exact as written, text trimmed and composed, integer."""
     if policy == "integer":
-        return cells.whole_number(cell)
-    return cells.composed(cells.trimmed(cell)) if policy == "text" else cell
+        return parsing.whole_number(cell)
+    return parsing.composed(parsing.trimmed(cell)) if policy == "text" else cell
 
 
 def identified(con: Backend, raw: ir.Table, data: Data) -> ir.Table:
@@ -40,7 +40,9 @@ def identified(con: Backend, raw: ir.Table, data: Data) -> ir.Table:
         The list of excluded or forgotten customers cannot be read.
     """
     cell = raw["customer_id"]
-    missing = cells.is_blank(cell) | cells.trimmed(cell).lower().isin([m.lower() for m in data.missing_ids])
+    missing = parsing.is_blank(cell) | parsing.trimmed(cell).lower().isin(
+        [m.lower() for m in data.missing_ids]
+    )
     table = raw.mutate(cell_customer_id=cell, customer_id=spelt(cell, data.customer_ids), id_missing=missing)
     listed = _listed(con, table, data)
     if listed is None:
@@ -108,7 +110,7 @@ def _hashed(con: Backend, table: ir.Table, data: Data) -> ir.Table:
 
 def referrers(con: Backend, table: ir.Table, data: Data) -> ir.Table:
     """Spells, and hashes, the ids in column `referrer` as those of customers."""
-    table = table.mutate(referrer=spelt(cells.filled(table["referrer"]), data.customer_ids))
+    table = table.mutate(referrer=spelt(parsing.filled(table["referrer"]), data.customer_ids))
     if not data.privacy.hash_ids:
         return table
     ids = table.filter(table["referrer"].notnull()).select(customer_id="referrer").distinct()

@@ -11,7 +11,7 @@ import ibis
 from churnlab.config import Data
 from churnlab.data import cleaning, datasets, side_tables, sources
 from churnlab.data.contract import NUMBERS, WORDS
-from churnlab.data.likenesses import likenesses, strangers
+from churnlab.data.likenesses import strangers
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -71,7 +71,8 @@ def ingest(con: Backend, data: Data, landing: Path | None = None) -> Ingested:
     return Ingested(
         orders=cleaned.orders,
         quarantine=quarantine.order_by("table", "source_file", "source_row"),
-        summary=cleaned.summary | {"tables": {name: side.summary for name, side in sides.items() if side.summary}},
+        summary=cleaned.summary
+        | {"tables": {name: side.summary for name, side in sides.items() if side.summary}},
         cautions=doubts,
         **{name: side.table for name, side in sides.items()},
     )
@@ -103,7 +104,9 @@ def _side(con: Backend, name: str, data: Data, landing: Path | None) -> side_tab
     if source is None:
         return side_tables.empty(con, name)
     columns = side_tables.schema_of(name, data).columns
-    kinds = {kind: [w for w, c in columns.items() if c.metadata["kind"] == kind] for kind in ("number", "moment")}
+    kinds = {
+        kind: [w for w, c in columns.items() if c.metadata["kind"] == kind] for kind in ("number", "moment")
+    }
     raw = sources.read(
         con,
         source,

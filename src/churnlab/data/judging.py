@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import ibis
 
 from churnlab.config import Data
-from churnlab.data import cells
-from churnlab.data.contract import (
+from churnlab.data import parsing
+from churnlab.data.contract import REASONS, holds
+from churnlab.data.reasons import (
     DATE_MIXED,
     DATE_UNREADABLE,
     ERASED,
@@ -19,8 +20,6 @@ from churnlab.data.contract import (
     FORGOTTEN,
     MALFORMED,
     MARK_MIXED,
-    REASONS,
-    holds,
     unreadable,
 )
 
@@ -39,12 +38,12 @@ class Reading:
     Attributes
     ----------
     decimal, signs, clock
-        As :func:`churnlab.data.cells.number` and :func:`churnlab.data.cells.moment` take them.
+        As :func:`churnlab.data.parsing.number` and :func:`churnlab.data.parsing.moment` take them.
     """
 
     decimal: str
     signs: tuple[str, ...]
-    clock: cells.Clock
+    clock: parsing.Clock
 
 
 def read_cells(raw: ir.Table, schema: pa.DataFrameSchema, reading: Reading) -> ir.Table:
@@ -61,20 +60,20 @@ def read_cells(raw: ir.Table, schema: pa.DataFrameSchema, reading: Reading) -> i
     ibis table
         The columns of `raw`, every word's text moved to `cell_<word>`; `<word>` holds the value, null where
         there is none; `problem_<word>` the code of what kept the cell from being read, else null;
-        `sign_<word>` what stands beside a number; `other_<word>` and `either_<word>` whether it reads only, or also,
-        by the other decimal mark or the other order of day and month.
+        `sign_<word>` what stands beside a number; `other_<word>` and `either_<word>` whether it reads only,
+        or also, by the other decimal mark or the other order of day and month.
     """
     words = [word for word in schema.columns if word in raw.columns]
     table = raw.mutate(**{f"cell_{word}": raw[word] for word in words if f"cell_{word}" not in raw.columns})
     kinds = {word: schema.columns[word].metadata["kind"] for word in words}
     numbers = [word for word in words if kinds[word] == "number"]
     if numbers:
-        table = cells.numbers(table, numbers, reading.decimal, list(reading.signs))
+        table = parsing.numbers(table, numbers, reading.decimal, list(reading.signs))
     for word in words:
         if kinds[word] == "moment":
-            table = cells.moments(table, word, reading.clock)
-    texts = {word: cells.filled(table[f"cell_{word}"]) for word in words if kinds[word] == "text"}
-    flags = {word: cells.flag(table[f"cell_{word}"]) for word in words if kinds[word] == "flag"}
+            table = parsing.moments(table, word, reading.clock)
+    texts = {word: parsing.filled(table[f"cell_{word}"]) for word in words if kinds[word] == "text"}
+    flags = {word: parsing.flag(table[f"cell_{word}"]) for word in words if kinds[word] == "flag"}
     table = table.mutate(**texts, **flags)
     may_be_blank = {word for word in words if schema.columns[word].nullable}
     return table.mutate(
@@ -90,7 +89,7 @@ def _unread(table: ir.Table, word: str, kind: str, may_be_blank: bool) -> ir.Str
     """The code of a cell that gave no value though it had to."""
     wrong = table[word].isnull()
     if may_be_blank:
-        blank = cells.is_blank(table[f"cell_{word}"])
+        blank = parsing.is_blank(table[f"cell_{word}"])
         if f"typed_{word}" in table.columns:
             blank = blank & table[f"typed_{word}"].isnull()
         wrong = wrong & ~blank
@@ -103,7 +102,11 @@ def refuse_mixed(lines: ir.Table, schema: pa.DataFrameSchema) -> ir.Table:
     for word, column in schema.columns.items():
         if f"either_{word}" not in lines.columns:
             continue
-        files = lines.filter(lines[f"other_{word}"], lines["reason"].fill_null("") != MALFORMED.code).select("source_file").distinct()
+        files = (
+            lines.filter(lines[f"other_{word}"], lines["reason"].fill_null("") != MALFORMED.code)
+            .select("source_file")
+            .distinct()
+        )
         names = files.to_pyarrow()["source_file"].to_pylist()
         if names:
             code = DATE_MIXED.code if column.metadata["kind"] == "moment" else MARK_MIXED.code
@@ -112,7 +115,7 @@ def refuse_mixed(lines: ir.Table, schema: pa.DataFrameSchema) -> ir.Table:
 
 
 def judge(table: ir.Table, schema: pa.DataFrameSchema) -> ir.Table:
-    """Adds `reason`, the code of the first thing that is wrong with a line (null: nothing), and its `column`."""
+    """Adds `reason`, the code of the first thing wrong with a line (null: nothing), and its `column`."""
     found = [(table["malformed"].notnull(), MALFORMED.code, "")]
     for word, column in schema.columns.items():
         if f"problem_{word}" in table.columns:
@@ -129,21 +132,17 @@ def judge(table: ir.Table, schema: pa.DataFrameSchema) -> ir.Table:
 def refuse(table: ir.Table, wrong: ir.BooleanValue, code: str, column: str = "") -> ir.Table:
     """Gives a reason to lines that have none yet."""
     now = table["reason"].isnull() & wrong.fill_null(False)
-    return table.mutate(
-        reason=now.ifelse(code, table["reason"]), column=now.ifelse(column, table["column"])
-    )
+    return table.mutate(reason=now.ifelse(code, table["reason"]), column=now.ifelse(column, table["column"]))
 
 
-def set_down(
-    con: Backend, table: ir.Table, words: list[str], kept: tuple[str, ...], data: Data
-) -> ir.Table:
+def set_down(con: Backend, table: ir.Table, words: list[str], kept: tuple[str, ...], data: Data) -> ir.Table:
     """Judged lines as a table of the engine, so that they are read once.
 
     Returns
     -------
     ibis table
-        source_file, source_row, reason, column, the columns of `kept` and those of :func:`refuse_mixed` that there
-        are, likeness (equal in equal lines), and of refused lines raw and looks.
+        source_file, source_row, reason, column, the columns of `kept` and those of :func:`refuse_mixed` that
+        there are, likeness (equal in equal lines), and of refused lines raw and looks.
     """
     flags = [name for name in table.columns if name.startswith(("other_", "either_"))]
     columns = [name for name in (*kept, *flags) if name in table.columns]
@@ -253,6 +252,6 @@ def summary(lines: ir.Table) -> dict[str, Any]:
 
 
 def shape(cell: ir.StringValue) -> ir.StringValue:
-    """What a cell looks like without what it says: letters become a, digits 9, and 30 characters are enough."""
+    """What a cell looks like without what it says: a for letters, 9 for digits, 30 characters at most."""
     steps: Mapping[str, str] = {r"\p{L}": "a", r"\p{N}": "9"}
     return reduce(lambda text, step: text.re_replace(*step), steps.items(), cell.substr(0, 30))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from churnlab.config import Data
-from churnlab.data import cells
+from churnlab.data import parsing
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -36,12 +36,13 @@ def likenesses(lines: ir.Table, data: Data) -> list[str]:
 def _spelt_twice(lines: ir.Table) -> list[str]:
     """123, 00123 and 123.0."""
     ids = lines.select("customer_id").distinct()
-    whole = ids.mutate(whole=cells.whole_number(ids["customer_id"])).filter(ibis._.whole.notnull())
+    whole = ids.mutate(whole=parsing.whole_number(ids["customer_id"])).filter(ibis._.whole.notnull())
     n = _count(whole.group_by("whole").aggregate(n=ibis._.count()).filter(ibis._.n > 1))
     if not n:
         return []
     return [
-        f"{n:,} customer ids are the same whole number written in several ways (123, 00123, 123.0): if they are "
+        f"{n:,} customer ids are the same whole number written in several ways (123, 00123, 123.0): if "
+        f"they are "
         "one customer each, set data.customer_ids: integer"
     ]
 
@@ -65,7 +66,8 @@ def _of_two_customers(lines: ir.Table) -> list[str]:
     if not n:
         return []
     return [
-        f"{n:,} order ids belong to several customers and count as an order of each: if an order id is unique in "
+        f"{n:,} order ids belong to several customers and count as an order of each: if an order id is "
+        f"unique in "
         "the shop, set data.order_conflicts: quarantine"
     ]
 
@@ -78,7 +80,8 @@ def strangers(table: ir.Table, orders: ir.Table, name: str) -> list[str]:
     if not total or known >= KNOWN_SHARE * total:
         return []
     return [
-        f"of {total:,} customers in the table {name} only {known:,} have an order: see that both write ids alike "
+        f"of {total:,} customers in the table {name} only {known:,} have an order: see that both write "
+        f"ids alike "
         "(data.customer_ids)"
     ]
 

@@ -10,11 +10,12 @@ import ibis
 import ibis.expr.datatypes as dt
 
 from churnlab.config import Contacts, Customers, Data, Interactions
-from churnlab.data import cells, contract, judging
+from churnlab.data import contract, judging, parsing
 from churnlab.data.cleaning import reading_of
 from churnlab.data.conflicts import repeated
-from churnlab.data.contract import CUSTOMER_TWICE, GROUP_UNKNOWN, KIND_UNKNOWN, QUARANTINE, check
+from churnlab.data.contract import QUARANTINE, check
 from churnlab.data.identities import identified, referrers
+from churnlab.data.reasons import CUSTOMER_TWICE, GROUP_UNKNOWN, KIND_UNKNOWN, Reason
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -94,7 +95,10 @@ def clean_side(con: Backend, raw: ir.Table, name: str, data: Data) -> SideTable:
     if isinstance(settings, Customers):
         lines = judging.refuse(lines, _told_twice(lines, schema), CUSTOMER_TWICE.code)
     lines = judging.with_content(con, lines, before, named, words, data)
-    table, quarantine = _shaped(lines.filter(lines["reason"].isnull()), name, data), judging.quarantine(lines, name)
+    table, quarantine = (
+        _shaped(lines.filter(lines["reason"].isnull()), name, data),
+        judging.quarantine(lines, name),
+    )
     check(quarantine, QUARANTINE)
     return SideTable(table, quarantine.order_by(*judging.PLACE), judging.summary(lines))
 
@@ -128,7 +132,9 @@ def _shaped(lines: ir.Table, name: str, data: Data) -> ir.Table:
 def _chosen(raw: ir.Table, settings: Customers | Interactions | Contacts) -> ir.Table:
     """Reads the column whose cells must be one of a few words."""
     if isinstance(settings, Interactions):
-        return raw.mutate(cell_kind=raw["kind"], **_choice(raw["kind"], "kind", settings.kinds, KINDS, KIND_UNKNOWN))
+        return raw.mutate(
+            cell_kind=raw["kind"], **_choice(raw["kind"], "kind", settings.kinds, KINDS, KIND_UNKNOWN)
+        )
     if not isinstance(settings, Contacts):
         return raw
     if "group" not in raw.columns:  # a log of contacts made
@@ -146,11 +152,13 @@ def _choice(
     word: str,
     told: Mapping[Any, tuple[str, ...]],
     known: tuple[str, ...],
-    unknown: contract.Reason,
+    unknown: Reason,
 ) -> dict[str, ir.Value]:
-    text = cells.composed(cells.trimmed(cell)).lower()
+    text = parsing.composed(parsing.trimmed(cell)).lower()
     names = {name: [name, *(other.strip().lower() for other in told.get(name, ()))] for name in known}
-    value = ibis.cases(*((text.isin(spelt), name) for name, spelt in names.items()), else_=ibis.null("string"))
+    value = ibis.cases(
+        *((text.isin(spelt), name) for name, spelt in names.items()), else_=ibis.null("string")
+    )
     return {word: value, f"problem_{word}": value.isnull().ifelse(unknown.code, ibis.null("string"))}
 
 
@@ -179,7 +187,13 @@ def _told_twice(lines: ir.Table, schema: pa.DataFrameSchema) -> ir.BooleanValue:
     """Another accepted row tells the same customer, at the same moment, differently."""
     accepted = lines["reason"].isnull()
     known = lines["known_from"] if "known_from" in lines.columns else ibis.null("string")
-    told = [word for word in schema.columns if word in lines.columns and word not in ("customer_id", "known_from")]
-    content = ibis.struct({word: lines[word].cast("string") for word in told}).cast("json").cast("string") if told else ibis.literal("")
+    told = [
+        word for word in schema.columns if word in lines.columns and word not in ("customer_id", "known_from")
+    ]
+    content = (
+        ibis.struct({word: lines[word].cast("string") for word in told}).cast("json").cast("string")
+        if told
+        else ibis.literal("")
+    )
     same = [accepted, lines["customer_id"], known]
     return content.min().over(group_by=same) != content.max().over(group_by=same)

@@ -96,8 +96,8 @@ def numbers(table: ir.Table, words: list[str], decimal: str, signs: list[str]) -
     Parameters
     ----------
     table
-        For each of the words `cell_<word>`, text, and perhaps `typed_<word>`, the number where the source has one
-        rather than text: it counts first.
+        For each of the words `cell_<word>`, text, and perhaps `typed_<word>`, the number where the source
+        has one rather than text: it counts first.
     decimal
         The decimal mark. ٫ is one always, ٬ always separates thousands.
     signs
@@ -213,8 +213,8 @@ def moments(table: ir.Table, word: str, clock: Clock) -> ir.Table:
     -------
     ibis table
         Adds <word>, in the business time zone, null where unreadable; and, if a pattern allows of that,
-        other_<word> (unreadable, and readable with day and month changed over) and either_<word> (readable both
-        ways, to different moments).
+        other_<word> (unreadable, and readable with day and month changed over) and either_<word> (readable
+        both ways, to different moments).
     """
     columns = [*table.columns]
     table = table.mutate(text=plain_digits(_text(table, word)))
@@ -294,10 +294,11 @@ def _seconds_and_offset(text: ir.StringValue) -> ir.StringValue:
 
 
 def _jalali(table: ir.Table, name: str, pattern: str) -> ir.Table:
-    """Adds the moment that column `text` states as a date of the Persian calendar, perhaps with a time of day.
+    """Adds the moment that column `text` states as a date of the Persian calendar, perhaps with a time of
+    day.
 
-    A year begins on the day that jdatetime says. Six months of 31 days follow, five of 30, and the twelfth has
-    what is left.
+    A year begins on the day that jdatetime says. Six months of 31 days follow, five of 30, and the twelfth
+    has what is left.
     """
     form, places = jalali_form(pattern)
     parts = {part: table["text"].re_extract(form, place).try_cast("int64") for part, place in places.items()}
