@@ -110,13 +110,12 @@ def small_log(tmp_path_factory: pytest.TempPathFactory) -> SmallLog:
 @pytest.fixture(scope="session")
 def small_orders(small_log: SmallLog) -> Any:
     """The log as ingest would write it: an Ibis table of orders."""
-    from churnlab.data import cleaning, sources
+    from churnlab.data.ingestion import ingest
     from churnlab.engine import connect
 
     params = small_log.params
     con = connect(params.engine)
-    cleaned = cleaning.clean(con, sources.read(con, params.data), params.data)
-    return con.create_table("orders", cleaned.orders.to_pyarrow())
+    return con.create_table("orders", ingest(con, params.data).orders.to_pyarrow())
 
 
 @pytest.fixture(scope="session")
