@@ -9,19 +9,20 @@ from churnlab.engine import connect, write_parquet
 from churnlab.models.scorer import Scorer
 from churnlab.operations.manifest import Manifest, params_version
 from churnlab.operations.scoring import SCORES, Provenance, score_customers
-from churnlab.pipelines._files import ingested, progress, read_json
+from churnlab.pipelines._files import ingested, progress, read_json, signals_of
 from churnlab.pipelines._run import Workspace, main
 
 
 def run(params: Params) -> None:
-    """data/orders.parquet, models/packaged/ → outputs/scores.parquet, reports/manifest.json."""
+    """Orders, optional tables, models/packaged/ → outputs/scores.parquet, reports/manifest.json."""
     work, manifest = Workspace.of(params), Manifest()
     found, registered = ingested(work), read_json(work.registration)
     source = Provenance(registered["model_digest"], registered["training_id"], found.data_version)
-    orders = connect(params.engine).read_parquet(work.orders)
+    con = connect(params.engine)
+    orders, signals = con.read_parquet(work.orders), signals_of(work, con)
     with progress("score", 1) as step, manifest.step("score"):
         scorer = Scorer.load(work.packaged_model)
-        scores = score_customers(orders, scorer, found.as_of, params.decisions, source)
+        scores = score_customers(orders, scorer, found.as_of, params.decisions, source, signals)
         step(found.as_of.isoformat())
     write_parquet(pa.Table.from_pandas(scores, schema=SCORES, preserve_index=False), work.scores)
     manifest.file(work.scores)

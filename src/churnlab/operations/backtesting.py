@@ -17,7 +17,8 @@ from churnlab.config import Params
 from churnlab.data import cleaning, sources
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
-from churnlab.evaluation.backtest import Backtest, backtest, measured, truth_after
+from churnlab.evaluation.backtest import Backtest, backtest, measured, quiet, truth_after
+from churnlab.features.signals import NOTHING, Signals
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -30,7 +31,13 @@ PRINTED = {
 }
 
 
-def backtest_source(params: Params, cutoffs: Sequence[date], horizon_days: int | None, out: Path) -> None:
+def backtest_source(
+    params: Params,
+    cutoffs: Sequence[date],
+    horizon_days: int | None,
+    out: Path,
+    signals: Signals = NOTHING,
+) -> None:
     """Fit at each cutoff on what was known then, and write one row per customer and cutoff.
 
     The file has the columns of `PREDICTIONS`, and `cutoff` where there are several cutoffs. Metrics are
@@ -44,6 +51,8 @@ def backtest_source(params: Params, cutoffs: Sequence[date], horizon_days: int |
         Length of the forecast; features.horizon_days if None.
     out
         Parquet file.
+    signals
+        The optional tables.
 
     Raises
     ------
@@ -63,7 +72,7 @@ def backtest_source(params: Params, cutoffs: Sequence[date], horizon_days: int |
     tables = []
     for cutoff in days:
         with errors.status(f"backtest {cutoff}") if sys.stderr.isatty() else nullcontext():
-            test = backtest(orders, cutoff, horizon, params, cleaned.summary["data_version"])
+            test = backtest(orders, cutoff, horizon, params, cleaned.summary["data_version"], quiet, signals)
         tables.append(test.predictions.assign(cutoff=cutoff) if len(days) > 1 else test.predictions)
         _tell(test, truth_after(orders, cutoff, horizon), errors)
     write_parquet(pd.concat(tables, ignore_index=True), out)

@@ -13,6 +13,7 @@ from churnlab.data import cleaning, sources
 from churnlab.data.cautions import cautions
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
+from churnlab.features.signals import NOTHING, Signals
 from churnlab.models.scorer import Scorer
 from churnlab.operations.manifest import Manifest, params_version
 from churnlab.operations.promotion import training_id
@@ -21,7 +22,9 @@ from churnlab.operations.scoring import FARTHEST_DAYS, SCORES, Provenance, score
 from churnlab.operations.tracking import FetchedModel, fetch_model
 
 
-def score_source(params: Params, as_of: date | None, model: str, out: Path) -> Path:
+def score_source(
+    params: Params, as_of: date | None, model: str, out: Path, signals: Signals = NOTHING
+) -> Path:
     """Score every customer known on `as_of` and write scores.parquet, quarantine.parquet and manifest.json.
 
     The manifest comes last: where it is, the other two are whole.
@@ -34,6 +37,8 @@ def score_source(params: Params, as_of: date | None, model: str, out: Path) -> P
         `models:/NAME@ALIAS`, `models:/NAME/VERSION` or a folder.
     out
         Folder that the files are written to.
+    signals
+        The optional tables.
 
     Returns
     -------
@@ -59,7 +64,7 @@ def score_source(params: Params, as_of: date | None, model: str, out: Path) -> P
     source = _provenance(fetched, scorer, cleaned.summary["data_version"])
     known = con.create_table("orders", orders)
     with manifest.step("score"):
-        scores = score_customers(known, scorer, day, params.decisions, source)
+        scores = score_customers(known, scorer, day, params.decisions, source, signals)
     table = pa.Table.from_pandas(scores, schema=SCORES, preserve_index=False)
     with manifest.step("write"):
         for name, content in (("quarantine", quarantine), ("scores", table)):
