@@ -102,7 +102,7 @@ ABSENT = {
     r"days_since_last_complaint": "none so far",
     r"days_since_last_contact": "never so far",
     r"(csat|nps)_.*": "no answer yet",
-    r"(response|resolution)_hours_.*": "nothing yet",
+    r"(response|resolution)_hours_.*": "no case yet",
     r"days_since_signup|days_from_signup_to_first_order|is_.*|consents": "not known",
 }
 

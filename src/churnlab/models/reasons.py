@@ -24,7 +24,7 @@ STORIES = {
     "returns": r"return.*",
     "time": r"weekend_share|weekday_last|season_share|T",
     "channel": r"channel.*",
-    "satisfaction": r"complaint.*|days_since_last_complaint|tickets_.*|csat_.*|nps_.*|(response|resolution)_.*",
+    "satisfaction": r"(complaint|ticket|csat|nps|response|resolution).*|days_since_last_complaint",
     "contacts": r"contacted_.*|days_since_last_contact",
     "signup": r"days_since_signup|days_from_signup_.*|is_referred",
     "business": r"is_business",
