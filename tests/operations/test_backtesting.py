@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from churnlab.config import Params
 from churnlab.errors import DataError
+from churnlab.features.signals import Signals
 from churnlab.operations import backtesting
 from churnlab.operations.backtesting import backtest_source
 
@@ -127,3 +128,14 @@ def test_the_horizon_of_the_parameters_is_the_default(params, cutoff, tmp_path, 
     monkeypatch.setattr(backtesting, "backtest", stop)
     with pytest.raises(DataError, match=f"horizon {given}$"):
         backtest_source(params, [cutoff], asked, tmp_path / "out.parquet")
+
+
+def test_the_optional_tables_are_handed_on(params, cutoff, tmp_path, monkeypatch):
+    signals = Signals()
+
+    def stop(*given):
+        raise DataError(f"handed on: {given[-1] is signals}")
+
+    monkeypatch.setattr(backtesting, "backtest", stop)
+    with pytest.raises(DataError, match="handed on: True"):
+        backtest_source(params, [cutoff], None, tmp_path / "out.parquet", signals)

@@ -79,8 +79,8 @@ def interactions_hold(interactions: ir.Table, cutoff: date, history_days: int) -
             has_tickets=(known.kind == "ticket").any(),
             has_csat=((known.kind == "csat") & scored).any(),
             has_nps=((known.kind == "nps") & scored).any(),
-            has_response=known.response_hours.notnull().any(),
-            has_resolution=known.resolution_hours.notnull().any(),
+            has_response=known.response_seconds.notnull().any(),
+            has_resolution=known.resolution_seconds.notnull().any(),
         )
     )
     days = _covered(row.pop("interaction_days"), history_days)
@@ -99,15 +99,16 @@ def known_interactions(interactions: ir.Table, cutoff: date) -> ir.Table:
 
     Returns
     -------
-    The columns of `interactions` and age_days; response_hours and resolution_hours, null where the response
-    or resolution came later or never; is_last_score: the row bears the customer's last score of its kind.
+    The columns of `interactions` and age_days; response_seconds and resolution_seconds, null where the
+    response or resolution came later or never; is_last_score: the row bears the customer's last score of its
+    kind.
     """
     known = _known(interactions, cutoff)
     scored_ts = known.score.notnull().ifelse(known.ts, ibis.null(known.ts.type()))
     last = scored_ts.max().over(ibis.window(group_by=["customer_id", "kind"]))
     return known.mutate(
-        response_hours=_hours(known.ts, known.responded, cutoff),
-        resolution_hours=_hours(known.ts, known.resolved, cutoff),
+        response_seconds=_seconds(known.ts, known.responded, cutoff),
+        resolution_seconds=_seconds(known.ts, known.resolved, cutoff),
         is_last_score=(known.ts == last) & known.score.notnull(),
     )
 
@@ -120,7 +121,7 @@ def complaints(rows: ir.Table, spec: FeatureSpec) -> Columns:
         columns |= _counts(complaint, rows.age_days, "complaints", spec.interaction_days)
         columns["days_since_last_complaint"] = rows.age_days.min(where=complaint).cast("float64")
     if spec.has_complaints and spec.has_resolution:
-        columns["complaint_open"] = counted(complaint & rows.resolution_hours.isnull())
+        columns["complaint_open"] = counted(complaint & rows.resolution_seconds.isnull())
     if spec.has_tickets:
         columns |= _counts(_is(rows, "ticket"), rows.age_days, "tickets", spec.interaction_days)
     return columns
@@ -140,9 +141,11 @@ def scores(rows: ir.Table, spec: FeatureSpec) -> Columns:
 def hours(rows: ir.Table, spec: FeatureSpec) -> Columns:
     """How long the customer waited for the responses and resolutions that are known."""
     columns: Columns = {}
-    for name, kept in (("response_hours", spec.has_response), ("resolution_hours", spec.has_resolution)):
+    for name, kept in (("response", spec.has_response), ("resolution", spec.has_resolution)):
         if kept:
-            columns |= _means(name, rows[name], rows[name].notnull(), rows.age_days, spec)
+            seconds = rows[f"{name}_seconds"]
+            means = _means(f"{name}_hours", seconds, seconds.notnull(), rows.age_days, spec)
+            columns |= {column: mean / 3600.0 for column, mean in means.items()}
     return columns
 
 
@@ -160,10 +163,10 @@ def _is(rows: ir.Table, kind: str) -> ir.BooleanValue:
     return (rows.kind == kind).fill_null(False)
 
 
-def _hours(asked: ir.TimestampValue, answered: ir.TimestampValue, cutoff: date) -> ir.FloatingValue:
-    """Hours to an answer known by the cutoff; whole seconds, on which engines agree."""
-    seconds = answered.truncate("s").delta(asked.truncate("s"), unit="second").cast("float64")
-    return (answered.date() <= cutoff).ifelse(seconds / 3600.0, ibis.null("float64"))
+def _seconds(asked: ir.TimestampValue, answered: ir.TimestampValue, cutoff: date) -> ir.FloatingValue:
+    """Whole seconds to an answer known by the cutoff: of them engines agree on sums, of hours they do not."""
+    waited = answered.truncate("s").delta(asked.truncate("s"), unit="second").cast("float64")
+    return (answered.date() <= cutoff).ifelse(waited, ibis.null("float64"))
 
 
 def _counts(events: ir.BooleanValue, age: ir.IntegerValue, name: str, days: int) -> Columns:
