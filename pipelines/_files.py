@@ -9,15 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from churnlab.engine import write_text
 from churnlab.errors import DataError
-from churnlab.features.signals import Signals
 from churnlab.pipelines._run import Workspace
-
-if TYPE_CHECKING:
-    from ibis.backends.duckdb import Backend
 
 
 @dataclass(frozen=True)
@@ -39,11 +35,6 @@ def ingested(work: Workspace) -> Ingested:
         date.fromisoformat(summary["as_of"]),
         summary["data_version"],
     )
-
-
-def signals_of(work: Workspace, con: Backend) -> Signals:
-    """The optional tables that ingest wrote."""
-    return Signals.read(con, work.customers, work.interactions, work.contacts)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from churnlab.engine import connect, write_parquet, write_text
 from churnlab.evaluation.backtest import Backtest, backtest, measured, origins, truth_after
 from churnlab.evaluation.report_data import headline, plot_frames
 from churnlab.features.signals import NOTHING, Signals
-from churnlab.pipelines._files import ingested, progress, signals_of, write_json
+from churnlab.pipelines._files import ingested, progress, write_json
 from churnlab.pipelines._run import Workspace, main
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def run(params: Params) -> None:
     work = Workspace.of(params)
     found = ingested(work)
     con = connect(params.engine)
-    orders, signals = con.read_parquet(work.orders), signals_of(work, con)
+    orders = con.read_parquet(work.orders)
+    signals = Signals.read(con, work.customers, work.interactions, work.contacts)
     cutoffs = origins(found.first_day, found.as_of, params.features.horizon_days, params)
     tables = []
     with progress("backtest", len(cutoffs)) as step:

@@ -7,7 +7,8 @@ import pandas as pd
 from churnlab.config import Params
 from churnlab.engine import connect, write_parquet
 from churnlab.features.plan import current_snapshot, labelled_snapshots, learning_plan
-from churnlab.pipelines._files import ingested, progress, signals_of, write_json
+from churnlab.features.signals import Signals
+from churnlab.pipelines._files import ingested, progress, write_json
 from churnlab.pipelines._run import Workspace, main
 
 
@@ -16,7 +17,8 @@ def run(params: Params) -> None:
     work = Workspace.of(params)
     summary = ingested(work)
     con = connect(params.engine)
-    orders, signals = con.read_parquet(work.orders), signals_of(work, con)
+    orders = con.read_parquet(work.orders)
+    signals = Signals.read(con, work.customers, work.interactions, work.contacts)
     plan = learning_plan(orders, summary.as_of, params.features.horizon_days, params.features, signals)
     with progress("features", len(plan.snapshots) + 1) as step:
         current = current_snapshot(orders, plan, signals=signals)

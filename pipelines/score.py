@@ -6,10 +6,11 @@ import pyarrow as pa
 
 from churnlab.config import Params
 from churnlab.engine import connect, write_parquet
+from churnlab.features.signals import Signals
 from churnlab.models.scorer import Scorer
 from churnlab.operations.manifest import Manifest, params_version
 from churnlab.operations.scoring import SCORES, Provenance, score_customers
-from churnlab.pipelines._files import ingested, progress, read_json, signals_of
+from churnlab.pipelines._files import ingested, progress, read_json
 from churnlab.pipelines._run import Workspace, main
 
 
@@ -19,7 +20,8 @@ def run(params: Params) -> None:
     found, registered = ingested(work), read_json(work.registration)
     source = Provenance(registered["model_digest"], registered["training_id"], found.data_version)
     con = connect(params.engine)
-    orders, signals = con.read_parquet(work.orders), signals_of(work, con)
+    orders = con.read_parquet(work.orders)
+    signals = Signals.read(con, work.customers, work.interactions, work.contacts)
     with progress("score", 1) as step, manifest.step("score"):
         scorer = Scorer.load(work.packaged_model)
         scores = score_customers(orders, scorer, found.as_of, params.decisions, source, signals)

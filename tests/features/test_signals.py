@@ -131,7 +131,7 @@ def test_row_order_does_not_matter(ledger, told, told_spec, lean_spec, events, s
     exactly(*frames)
 
 
-def test_row_order_and_threads_do_not_matter_for_a_busy_shop(busy, told, told_spec, busy_tables):
+def test_row_order_does_not_matter_for_a_busy_shop(busy, told, told_spec, busy_tables):
     shuffled = {
         name: table.sample(frac=1, random_state=np.random.default_rng(5))
         for name, table in busy_tables.items()
