@@ -167,11 +167,15 @@ def test_a_table_must_have_its_columns(busy, told, told_spec, busy_tables):
         snapshot(busy, CUTOFF, told_spec, 10.0, mute)
 
 
-def test_two_rows_of_one_customer_from_the_same_moment_are_refused(busy, told, told_spec, busy_tables):
+def test_rows_of_one_moment_must_be_equal(busy, told, told_spec, busy_tables):
     people = busy_tables["customers"]
-    doubled = busy_tables | {"customers": pd.concat([people, people[people["known_from"].isna()].iloc[:2]])}
-    with pytest.raises(DataError, match=r"^customers: 2 customers have two rows"):
+    again = people[people["known_from"].isna()].iloc[:2]
+    other = again.assign(is_business=~again["is_business"].fillna(False).astype(bool))
+    doubled = busy_tables | {"customers": pd.concat([people, other])}
+    with pytest.raises(DataError, match=r"^customers: 2 customers have different rows"):
         snapshot(busy, CUTOFF, told_spec, 10.0, told(**doubled))
+    equal = busy_tables | {"customers": pd.concat([people, again])}
+    exactly(*(snapshot(busy, CUTOFF, told_spec, 10.0, told(**tables)) for tables in (busy_tables, equal)))
 
 
 def test_files_without_rows_or_not_there_are_no_tables(told, busy_tables, tmp_path):

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churnlab.errors import DataError
+from churnlab.features.customers import CONSENT, customer_features, customers_hold, known_rows
 from churnlab.features.encounters import (
     contact_features,
     contacts_hold,
     interaction_features,
     interactions_hold,
 )
-from churnlab.features.profile import CONSENT, known_rows, profile_features, profiles_hold
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -67,7 +67,7 @@ class Signals:
     Attributes
     ----------
     customers
-        Who the customers are: see :func:`churnlab.features.profile.in_force`.
+        Who the customers are: see :func:`churnlab.features.customers.in_force`.
     interactions
         Complaints, tickets, survey answers: see :func:`churnlab.features.encounters.interaction_features`.
     contacts
@@ -113,7 +113,7 @@ def signals_hold(signals: Signals, cutoff: date, history_days: int) -> dict[str,
     """The fields of the spec that the tables up to the cutoff support."""
     held: dict[str, Any] = {}
     if signals.customers is not None:
-        held |= profiles_hold(signals.customers, cutoff)
+        held |= customers_hold(signals.customers, cutoff)
     if signals.interactions is not None:
         held |= interactions_hold(signals.interactions, cutoff, history_days)
     if signals.contacts is not None:
@@ -130,7 +130,7 @@ def signal_features(
     if counts_on(spec, "contacts"):
         yield contact_features(buyers, signals.table("contacts"), cutoff, spec)
     if counts_on(spec, "customers"):
-        yield profile_features(buyers, signals.table("customers"), cutoff, spec)
+        yield customer_features(buyers, signals.table("customers"), cutoff, spec)
 
 
 def counts_on(spec: FeatureSpec, name: str) -> bool:
@@ -144,8 +144,8 @@ def check_signals(signals: Signals, spec: FeatureSpec, cutoff: date) -> None:
     Raises
     ------
     DataError
-        A table that the spec counts on is absent or lacks a column, or a customer has two rows that hold from
-        the same moment.
+        A table that the spec counts on is absent or lacks a column, or a customer has different rows that
+        hold from the same moment.
     """
     for name in FLAGS:
         if counts_on(spec, name):
@@ -156,7 +156,7 @@ def check_signals(signals: Signals, spec: FeatureSpec, cutoff: date) -> None:
         doubled = rows.filter(rows.n > 1).count().to_pyarrow().as_py()
         if doubled:
             raise DataError(
-                f"customers: {doubled} customers have two rows that hold from the same moment: "
+                f"customers: {doubled} customers have different rows that hold from the same moment: "
                 "keep one row per customer and data.customers.columns.known_from"
             )
 

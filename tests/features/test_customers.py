@@ -6,7 +6,7 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from churnlab.features.profile import profiles_hold
+from churnlab.features.customers import customers_hold
 from churnlab.features.snapshots import FeatureSpec, snapshot
 
 CUTOFF = date(2024, 3, 31)
@@ -88,8 +88,8 @@ def test_what_the_table_holds(told):
     """On 29 January only the rows of ever count, of which a alone has signed up and tells nothing else."""
     table = told(customers=customers(CUSTOMERS)).customers
     everything = dict.fromkeys(("has_signup", "has_business", "has_referrer", "has_consents"), True)
-    assert profiles_hold(table, CUTOFF) == everything
-    assert profiles_hold(table, date(2024, 1, 29)) == {
+    assert customers_hold(table, CUTOFF) == everything
+    assert customers_hold(table, date(2024, 1, 29)) == {
         "has_signup": True,
         "has_business": False,
         "has_referrer": False,
@@ -100,5 +100,5 @@ def test_what_the_table_holds(told):
 def test_consents_of_today_are_no_feature(told):
     """One row per customer that tells not from when it holds: consents may have changed since."""
     today = [(name, None, *rest) for name, _, *rest in (CUSTOMERS[1], CUSTOMERS[3])]
-    held = profiles_hold(told(customers=customers(today)).customers, CUTOFF)
+    held = customers_hold(told(customers=customers(today)).customers, CUTOFF)
     assert held == {"has_signup": True, "has_business": True, "has_referrer": True, "has_consents": False}

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from churnlab.features.behaviour import Columns
     from churnlab.features.snapshots import FeatureSpec
 
+COLUMNS = ("customer_id", "known_from", "signup", "is_business", "referrer")
 CONSENT = "consent_"
 
 
-def profile_features(buyers: ir.Table, customers: ir.Table, cutoff: date, spec: FeatureSpec) -> ir.Table:
+def customer_features(buyers: ir.Table, customers: ir.Table, cutoff: date, spec: FeatureSpec) -> ir.Table:
     """Sign-up, referrals, kind of customer and consents of every buyer.
 
     Language is not among them: a category turned into the share of its customers that leave would carry
@@ -48,7 +49,7 @@ def profile_features(buyers: ir.Table, customers: ir.Table, cutoff: date, spec: 
     return rows.select("customer_id", **_columns(rows, cutoff, spec))
 
 
-def profiles_hold(customers: ir.Table, cutoff: date) -> dict[str, bool]:
+def customers_hold(customers: ir.Table, cutoff: date) -> dict[str, bool]:
     """The flags of the spec that the rows in force at the cutoff support.
 
     Consents are known only where the table tells from when they hold: those of today say nothing of the past.
@@ -70,7 +71,7 @@ def in_force(customers: ir.Table, cutoff: date) -> ir.Table:
     ----------
     customers
         customer_id, known_from (null: from ever), signup, is_business, referrer (a customer_id), and any
-        number of consent_<channel>; unique on customer_id and known_from.
+        number of consent_<channel>; different rows of a customer hold from different moments.
 
     Returns
     -------
@@ -95,9 +96,15 @@ def in_force(customers: ir.Table, cutoff: date) -> ir.Table:
 
 
 def known_rows(customers: ir.Table, cutoff: date) -> ir.Table:
-    """The rows that hold from the cutoff's day or an earlier one."""
+    """The different rows that hold from the cutoff's day or an earlier one: one told twice counts once."""
     since = customers.known_from
-    return customers.filter(since.isnull() | (since.date() <= cutoff))
+    known = customers.filter(since.isnull() | (since.date() <= cutoff))
+    return known.select(*COLUMNS, *consent_columns(customers)).distinct()
+
+
+def consent_columns(customers: ir.Table) -> list[str]:
+    """consent_<channel> of every channel."""
+    return sorted(name for name in customers.columns if name.startswith(CONSENT))
 
 
 def _columns(rows: ir.Table, cutoff: date, spec: FeatureSpec) -> Columns:
@@ -125,7 +132,7 @@ def _referrals(known: ir.Table) -> ir.Table:
 
 
 def _consents(customers: ir.Table) -> ir.FloatingValue:
-    channels = [customers[name] for name in sorted(customers.columns) if name.startswith(CONSENT)]
+    channels = [customers[name] for name in consent_columns(customers)]
     if not channels:
         return ibis.null("float64")
     given = sum(channel.fill_null(False).cast("int64") for channel in channels)
