@@ -79,6 +79,12 @@ class Signals:
     contacts: ir.Table | None = None
 
     @classmethod
+    def of(cls, customers: ir.Table, interactions: ir.Table, contacts: ir.Table) -> Signals:
+        """The tables as ingest gives them, worked out once; one without rows is no table."""
+        kept = [table.cache() for table in (customers, interactions, contacts)]
+        return cls(*(table if table.count().to_pyarrow().as_py() else None for table in kept))
+
+    @classmethod
     def read(cls, con: Backend, customers: Path, interactions: Path, contacts: Path) -> Signals:
         """The tables from Parquet files; a file that is not there or has no rows is no table.
 

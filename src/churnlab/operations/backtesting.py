@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from churnlab.config import Params
-from churnlab.data import cleaning, sources
+from churnlab.data.ingestion import ingest
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
 from churnlab.evaluation.backtest import Backtest, backtest, measured, quiet, truth_after
-from churnlab.features.signals import NOTHING, Signals
+from churnlab.features.signals import Signals
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -36,7 +36,7 @@ def backtest_source(
     cutoffs: Sequence[date],
     horizon_days: int | None,
     out: Path,
-    signals: Signals = NOTHING,
+    landing: Path | None = None,
 ) -> None:
     """Fit at each cutoff on what was known then, and write one row per customer and cutoff.
 
@@ -51,8 +51,8 @@ def backtest_source(
         Length of the forecast; features.horizon_days if None.
     out
         Parquet file.
-    signals
-        The optional tables.
+    landing
+        Where an incremental source keeps what it has read.
 
     Raises
     ------
@@ -65,14 +65,16 @@ def backtest_source(
     days = list(dict.fromkeys(cutoffs))
     horizon = horizon_days or params.features.horizon_days
     con = connect(params.engine)
-    cleaned = cleaning.clean(con, sources.read(con, params.data), params.data)
-    orders = con.create_table("orders", cleaned.orders.to_pyarrow())
+    found = ingest(con, params.data, landing)
+    orders = con.create_table("orders", found.orders.to_pyarrow())
+    signals = Signals.of(found.customers, found.interactions, found.contacts)
     _require_reach(orders, days)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     tables = []
     for cutoff in days:
         with errors.status(f"backtest {cutoff}") if sys.stderr.isatty() else nullcontext():
-            test = backtest(orders, cutoff, horizon, params, cleaned.summary["data_version"], quiet, signals)
+            version = found.summary["data_version"]
+            test = backtest(orders, cutoff, horizon, params, version, quiet, signals)
         tables.append(test.predictions.assign(cutoff=cutoff) if len(days) > 1 else test.predictions)
         _tell(test, truth_after(orders, cutoff, horizon), errors)
     write_parquet(pd.concat(tables, ignore_index=True), out)
