@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from churnlab.config import Params
+from churnlab.config import Customers, Interactions, Params
 from churnlab.engine import write_parquet
 from churnlab.pipelines import features, ingest
 from churnlab.pipelines._run import Workspace
@@ -56,3 +56,38 @@ def test_no_file_and_a_file_without_rows_give_the_same_bytes(ingested: Params, s
     write_parquet(contacts(small_log, 0), work.contacts)
     features.run(ingested)
     assert [path.read_bytes() for path in outs] == without
+
+
+def test_the_shops_own_tables_reach_the_snapshot(small_log: Any, tmp_path: Path) -> None:
+    """A file of customers without history and one of complaints: hours, sign-up, and no consents."""
+    first, last = small_log.FIRST_DAY, small_log.LAST_DAY
+    people = ["id,joined,email ok", f"c000,{first},yes", f"c001,{last},no"]
+    asked = ["id,at,what,hours"]
+    asked += [f"c000,{first + timedelta(days=5)},complaint,12", f"c000,{last},Beschwerde,"]
+    for name, lines in (("people", people), ("asked", asked)):
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    columns = {"customer_id": "id", "signup": "joined", "consent": {"email": "email ok"}}
+    customers = Customers(path=str(tmp_path / "people.csv"), columns=columns)
+    columns = {"customer_id": "id", "ts": "at", "kind": "what", "resolution_hours": "hours"}
+    kinds = {"complaint": ("Beschwerde",)}
+    interactions = Interactions(path=str(tmp_path / "asked.csv"), columns=columns, kinds=kinds)
+    data = small_log.params.data.model_copy(update={"customers": customers, "interactions": interactions})
+    params = small_log.params.model_copy(update={"workspace": str(tmp_path / "run"), "data": data})
+    ingest.run(params)
+    features.run(params)
+    work = Workspace.of(params)
+    current = pq.read_table(work.current).to_pandas().set_index("customer_id")
+    found = current.loc["c000"].to_dict()
+    days = (last - first).days
+    expected = {
+        "complaints_30d": 1.0,
+        "complaints_90d": 1.0,
+        "complaint_open": 1.0,
+        "days_since_last_complaint": 0.0,
+        "resolution_hours_mean": 12.0,
+        "days_since_signup": float(days),
+        "days_from_signup_to_first_order": days - found["T"],
+    }
+    assert {name: found[name] for name in expected} == expected
+    assert current.loc["c001", "days_since_signup"] == 0.0
+    assert "consents" not in current
