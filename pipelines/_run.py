@@ -32,6 +32,7 @@ class Workspace:
         self.clv_summary = reports / "clv.json"
         self.churn_model = models / "churn"
         self.packaged_model = models / "packaged"
+        self.gates = reports / "gates.json"
         self.metrics = reports / "metrics.json"
         self.backtest = reports / "backtest.parquet"
         self.comparison = reports / "comparison.parquet"

@@ -18,6 +18,7 @@ from churnlab.data import cleaning, sources
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
 from churnlab.evaluation.backtest import Backtest, backtest, measured, truth_after
+from churnlab.features.gates import require_learnable
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -48,8 +49,8 @@ def backtest_source(params: Params, cutoffs: Sequence[date], horizon_days: int |
     Raises
     ------
     DataError
-        The source cannot be read, a cutoff lies before the first purchase or far beyond the last line, or the
-        file cannot be written.
+        The source cannot be read, a cutoff lies before the first purchase or far beyond the last line, no model
+        can learn from what was known then, or the file cannot be written.
     """
     if out.is_dir():
         raise DataError(f"{out}: is a folder: name a Parquet file with --out")
@@ -59,6 +60,8 @@ def backtest_source(params: Params, cutoffs: Sequence[date], horizon_days: int |
     cleaned = cleaning.clean(con, sources.read(con, params.data), params.data)
     orders = con.create_table("orders", cleaned.orders.to_pyarrow())
     _require_reach(orders, days)
+    for cutoff in days:
+        require_learnable(orders, cutoff, params.gates)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     tables = []
     for cutoff in days:
