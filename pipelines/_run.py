@@ -33,6 +33,8 @@ class Workspace:
         self.churn_model = models / "churn"
         self.packaged_model = models / "packaged"
         self.gates = reports / "gates.json"
+        self.profile = reports / "profile.json"
+        self.profile_page = reports / "profile.html"
         self.metrics = reports / "metrics.json"
         self.backtest = reports / "backtest.parquet"
         self.comparison = reports / "comparison.parquet"

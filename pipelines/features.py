@@ -15,7 +15,7 @@ from churnlab.pipelines._run import Workspace, main
 
 
 def run(params: Params) -> None:
-    """data/orders.parquet → data/plan.json, data/snapshots.parquet, data/current.parquet, reports/gates.json."""
+    """data/orders.parquet → reports/gates.json, data/plan.json, data/snapshots, current.parquet."""
     work = Workspace.of(params)
     summary = ingested(work)
     orders = connect(params.engine).read_parquet(work.orders)

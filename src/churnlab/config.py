@@ -228,8 +228,8 @@ class Features(Section):
 class Gates(Section):
     """What the data must hold before models are fitted; see :mod:`churnlab.features.gates`.
 
-    Fewer than the `fewest_` ones, and no model is fitted at all; fewer than the `min_` ones, and a sentence says
-    what the answer rests on.
+    Fewer than the `fewest_` ones, and no model is fitted at all; fewer than the `min_` ones, and a sentence
+    says what the answer rests on.
     """
 
     fewest_customers: int = Field(default=5, ge=1)

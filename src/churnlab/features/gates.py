@@ -45,8 +45,8 @@ class Gate:
     passes
         The data hold all that is asked.
     fitted
-        The model is fitted; where it is not, the stand-in that `sentence` names answers. A model may be fitted
-        on less than is asked: then `passes` is False and `sentence` says what its answers rest on.
+        The model is fitted; where it is not, the stand-in that `sentence` names answers. A model may be
+        fitted on less than is asked: then `passes` is False and `sentence` says what its answers rest on.
     needs, has
         What is asked and what was found, in words and numbers.
     sentence
@@ -72,8 +72,9 @@ class Gate:
 class Holdings:
     """What orders hold up to a cutoff: the numbers behind the gates.
 
-    `repeat`: customers with a second purchase day; `paid`: of them those with money on a repeat day; `varied`:
-    whether these are worth different sums; `first_day`: of purchases; `silence_days`: since the last purchase.
+    `repeat`: customers with a second purchase day; `paid`: of them those with money on a repeat day;
+    `varied`: whether these are worth different sums; `first_day`: of purchases; `silence_days`: since the
+    last purchase.
     """
 
     customers: int
@@ -101,10 +102,10 @@ def gates(orders: ir.Table, cutoff: date, horizon_days: int, params: Params) -> 
 
     Notes
     -----
-    The thresholds that decide whether a model is fitted are those of the models themselves. Those of the section
-    `gates` decide how much is asked. A commercial system asks for more: "at least 500 customers have placed an
-    order", "at least 180 days of order history", "orders within the last 30 days" and "at least some customers
-    who have placed 3 or more orders" (Klaviyo Help Center, "Understanding Klaviyo's predictive analytics").
+    The thresholds that decide whether a model is fitted are those of the models themselves. Those of the
+    section `gates` decide how much is asked. A commercial system asks for more: at least 500 customers who
+    have placed an order, at least 180 days of order history, orders within the last 30 days, and at least
+    some customers with 3 or more orders (Klaviyo Academy, "Custom CLV", account pre-requisites).
     """
     held = holdings(orders, cutoff)
     if held is None:
@@ -181,8 +182,8 @@ def holdings(orders: ir.Table, cutoff: date) -> Holdings | None:
 
 def _purchases(held: Holdings | None, cutoff: date, settings: Gates) -> Gate:
     needs = (
-        f"{settings.min_customers:,} customers, {settings.min_repeat_customers:,} of them with a second purchase "
-        f"day, and a purchase in the last {settings.max_silence_days} days"
+        f"{settings.min_customers:,} customers, {settings.min_repeat_customers:,} of them with a second "
+        f"purchase day, and a purchase in the last {settings.max_silence_days} days"
     )
     fatal = _hopeless(held, cutoff, settings)
     if held is None:
@@ -206,8 +207,8 @@ def _hopeless(held: Holdings | None, cutoff: date, settings: Gates) -> str:
         )
     if held.repeat < settings.fewest_repeat_customers:
         return (
-            f"{held.repeat:,} of {held.customers:,} customers bought on a second day, so no model can tell who "
-            f"comes back (gates.fewest_repeat_customers: {settings.fewest_repeat_customers}): see that "
+            f"{held.repeat:,} of {held.customers:,} customers bought on a second day, so no model can tell "
+            f"who comes back (gates.fewest_repeat_customers: {settings.fewest_repeat_customers}): see that "
             "data.columns.customer_id names people and not orders, or give a longer history"
         )
     return ""
@@ -231,7 +232,7 @@ def _stale(held: Holdings, cutoff: date, settings: Gates) -> str:
     last = cutoff - timedelta(days=held.silence_days)
     return (
         f"no purchase in the {held.silence_days} days up to {cutoff}, so everybody looks gone: "
-        f"if the data end there, set data.as_of to \"{last}\""
+        f'if the data end there, set data.as_of to "{last}"'
     )
 
 
@@ -257,9 +258,9 @@ def _learners(
 ) -> Gate:
     asked = params.gates.min_history_horizons
     needs = (
-        f"{FEWEST_ROWS} customers on the newest day learned from, {FEWEST_OF_A_KIND} of them who bought in the "
-        f"window after it and {FEWEST_OF_A_KIND} who did not, and {asked * horizon_days:,} days of history "
-        f"({asked} horizons)"
+        f"{FEWEST_ROWS} customers on the newest day learned from, {FEWEST_OF_A_KIND} of them who bought in "
+        f"the window after it and {FEWEST_OF_A_KIND} who did not, and {asked * horizon_days:,} days of "
+        f"history ({asked} horizons)"
     )
     if not windows.snapshots:
         has = f"{held.history_days:,} days of history"
@@ -288,13 +289,13 @@ def _short(held: Holdings, windows: OutcomeWindows, horizon_days: int, asked: in
     found = []
     if windows.label_days < horizon_days:
         found.append(
-            f"learned on windows of {windows.label_days} days, for the history is too short for {horizon_days}, "
-            "and carried over by the purchase models"
+            f"learned on windows of {windows.label_days} days, for the history is too short for "
+            f"{horizon_days}, and carried over by the purchase models"
         )
     if held.history_days < asked * horizon_days:
         found.append(
-            f"{held.history_days:,} days of history are shorter than {asked} horizons of {horizon_days} days, so "
-            "seasons and trends cannot be told apart: trust ranks more than totals, or ask for "
+            f"{held.history_days:,} days of history are shorter than {asked} horizons of {horizon_days} "
+            "days, so seasons and trends cannot be told apart: trust ranks more than totals, or ask for "
             f"{max(held.history_days // asked, 1)} days"
         )
     return "; ".join(found)
@@ -331,14 +332,14 @@ def _backtest(known: ir.Table, cutoff: date, horizon_days: int, params: Params) 
     first = known.day.min().to_pyarrow().as_py()
     days = backtest_cutoffs(first, cutoff, horizon_days, params.features, params.evaluation)
     needs = (
-        f"{asked} past cutoffs {params.evaluation.origin_step_days} days apart, each with {history} days before "
-        f"it and {horizon_days} after it"
+        f"{asked} past cutoffs {params.evaluation.origin_step_days} days apart, each with {history} days "
+        f"before it and {horizon_days} after it"
     )
     has = f"{len(days)} of {asked} cutoffs"
     if not days:
         sentence = (
-            f"{(cutoff - first).days + 1:,} days of history hold not one cutoff, so stage evaluate will stop: "
-            "lower features.horizon_days or features.min_history_days, or give a longer history"
+            f"{(cutoff - first).days + 1:,} days of history hold not one cutoff, so stage evaluate will "
+            "stop: lower features.horizon_days or features.min_history_days, or give a longer history"
         )
     elif len(days) < asked:
         sentence = f"{has} fit into the history: figures of quality rest on few windows"

@@ -49,8 +49,8 @@ def backtest_source(params: Params, cutoffs: Sequence[date], horizon_days: int |
     Raises
     ------
     DataError
-        The source cannot be read, a cutoff lies before the first purchase or far beyond the last line, no model
-        can learn from what was known then, or the file cannot be written.
+        The source cannot be read, a cutoff lies before the first purchase or far beyond the last line, no
+        model can learn from what was known then, or the file cannot be written.
     """
     if out.is_dir():
         raise DataError(f"{out}: is a folder: name a Parquet file with --out")
