@@ -311,7 +311,7 @@ def _season(known: ir.Table, windows: OutcomeWindows, horizon_days: int, learned
     )
     day = windows.year_before[0] if windows.year_before else None
     there = _customers_by(known, day) if day else 0
-    has = f"{there:,} customers on {day}" if day else "a log that does not reach back so far"
+    has = f"{there:,} customers on {day}" if day else "the log does not reach back so far"
     fitted = learned and there >= FEWEST_OF_A_SEASON
     why = has if learned else "no learners"
     sentence = (

@@ -22,6 +22,7 @@ FEWEST_RETURNS = 30
 FEWEST_AT_RISK = 30  # waits seen so long; of fewer, the curve says little
 LEVELLED_SHARE = 0.5  # a window of more of what the log can show may miss returns that the log cannot show
 RARE_DAYS = 365
+FEW_RETURNING = 0.25  # of purchases followed by another
 CANDIDATES = (28, 60, 90, 180, 365)
 WEEK_DAYS = 7
 
@@ -119,15 +120,15 @@ def suggest(
     returns = int(found.waits["returned"].sum())
     if returns < FEWEST_RETURNS:
         told = (
-            f"only {returns:,} returns were seen ({FEWEST_RETURNS} are needed): the data cannot tell how "
-            "long customers stay away; take what is known of the trade, or a longer history",
+            f"Only {returns:,} returns were seen ({FEWEST_RETURNS} are needed): the data cannot tell how "
+            "long customers stay away. Take what is known of the trade, or a longer history.",
         )
         return Suggestion(None, False, told, alternatives(days, found, settings))
     curves = [curve for curve in (found.waits, found.people) if curve["returned"].sum() >= FEWEST_RETURNS]
     weeks, room = _whole_weeks(max(map(_needed, curves))), found.days // 3 // WEEK_DAYS * WEEK_DAYS
     chosen = min(weeks, room) if room else weeks
     levelled = all(_needed(curve) <= LEVELLED_SHARE * len(curve) for curve in curves)
-    reasoning = (*_seen(found, curves), *_bounds(found, weeks, chosen), *_doubts(found, weeks, levelled))
+    reasoning = (*_seen(found, curves), _bounds(found, weeks, chosen), *_doubts(found, weeks, levelled))
     certain = levelled and chosen == weeks
     return Suggestion(chosen, certain, reasoning, alternatives(days, found, settings, (chosen,)))
 
@@ -161,48 +162,55 @@ def _whole_weeks(days: int) -> int:
 def _seen(found: _History, curves: Sequence[pd.DataFrame]) -> list[str]:
     waits, people = found.waits, found.people
     told = [
-        f"{int(waits['returned'].sum()):,} returns were seen; counting the silence at the end of the log as "
-        f"unfinished (Kaplan-Meier), {1 - waits['silent'].iloc[-1]:.0%} of purchases are followed by another "
-        f"within {len(waits):,} days",
-        f"half of these returns come within {_needed(waits, 0.5):,} days and {1 - LATE_SHARE:.0%} within "
-        f"{_needed(waits):,} days",
+        f"{int(waits['returned'].sum()):,} returns were seen. Counting the silence at the end of the log as "
+        f"unfinished (Kaplan-Meier), {_returning(waits):.0%} of purchases are followed by another within "
+        f"{len(waits):,} days.",
+        f"Half of these returns come within {_needed(waits, 0.5):,} days and {1 - LATE_SHARE:.0%} within "
+        f"{_needed(waits):,} days.",
     ]
     if len(curves) > 1:
         told.append(
-            f"frequent buyers have most of these waits; each customer known on {found.middle} counted once, "
-            f"{1 - people['silent'].iloc[-1]:.0%} came back within {len(people):,} days, and "
-            f"{1 - LATE_SHARE:.0%} of those within {_needed(people):,} days"
+            f"Frequent buyers have most of these waits. Of the customers known on {found.middle}, each "
+            f"counted once, {_returning(people):.0%} came back within {len(people):,} days, and "
+            f"{1 - LATE_SHARE:.0%} of those within {_needed(people):,} days."
         )
     return told
 
 
-def _bounds(found: _History, weeks: int, chosen: int) -> list[str]:
+def _returning(curve: pd.DataFrame) -> float:
+    return 1.0 - float(curve["silent"].iloc[-1])
+
+
+def _bounds(found: _History, weeks: int, chosen: int) -> str:
+    wanted = f"That makes a window of {weeks:,} days in whole weeks"
     if chosen == weeks:
-        return [
-            f"the longer of these is {weeks:,} days in whole weeks, and the history of {found.days:,} days "
-            f"holds {found.days / weeks:.1f} such windows (three are wanted)"
-        ]
+        return f"{wanted}; the history of {found.days:,} days is {found.days / weeks:.1f} times as long."
     late = later_share(found.people, chosen)
     share = later_share(found.waits, chosen) if late is None else late
-    return [
-        f"the longer of these is {weeks:,} days in whole weeks, but the history of {found.days:,} days has "
-        f"room for three windows of {chosen:,} days at most, so that is proposed; {share:.0%} of those who "
-        "come back come later, and would wrongly be called gone"
-    ]
+    return (
+        f"{wanted}, but the history of {found.days:,} days has room for three windows of {chosen:,} days at "
+        f"most (one to know customers from, one to learn from, one to test on), so that is proposed: "
+        f"{share:.0%} of those who come back come later, and would wrongly be called gone."
+    )
 
 
 def _doubts(found: _History, weeks: int, levelled: bool) -> list[str]:
     told = []
     if not levelled:
         told.append(
-            f"the data cannot tell for certain: the log shows waits of {len(found.waits):,} days at most, "
-            f"and {len(found.people):,} days after its middle, less than twice what is needed; later returns "
-            "are not in it, so the window may have to be longer"
+            f"The data cannot tell for certain: the log shows waits of {len(found.waits):,} days at most, "
+            f"and of {len(found.people):,} days after its middle. The window takes more than half of that, "
+            "so later returns may lie beyond the log, and the window may have to be longer."
         )
     if weeks > RARE_DAYS:
         told.append(
-            "purchases are rare, as of durable goods: no fixed number of days tells who is gone, so judge "
-            "each customer's silence against p_alive and the life of what was bought"
+            "Purchases are rare, as of durable goods: no fixed number of days tells who is gone. Judge each "
+            "customer's silence against p_alive and the life of what was bought."
+        )
+    if _returning(found.waits) < FEW_RETURNING:
+        told.append(
+            "Most purchases are followed by no other, whatever the horizon: what brings new customers back a "
+            "second time matters more here than who is about to leave."
         )
     return told
 
