@@ -263,13 +263,8 @@ def _learners(
         f"history ({asked} horizons)"
     )
     if not windows.snapshots:
-        has = f"{held.history_days:,} days of history"
         enough = horizon_days + params.features.min_history_days + 1
-        sentence = (
-            f"{has} hold no window to learn from: the purchase models alone forecast; "
-            f"from {enough:,} days on windows of {horizon_days} days are learned from"
-        )
-        return Gate(LEARNERS, False, False, needs, has, sentence)
+        return _without_window(held, horizon_days, enough, needs)
     later = outcomes(known, windows.snapshots[0], windows.label_days)
     stayed = int((later["churned"] == 0).sum())
     has = (
@@ -283,6 +278,15 @@ def _learners(
         else f"{has}: too few to learn from, so the purchase models alone forecast"
     )
     return Gate(LEARNERS, not sentence, fitted, needs, has, sentence)
+
+
+def _without_window(held: Holdings, horizon_days: int, enough: int, needs: str) -> Gate:
+    has = f"{held.history_days:,} days of history"
+    sentence = (
+        f"{has} hold no window to learn from: the purchase models alone forecast; "
+        f"from {enough:,} days on windows of {horizon_days} days are learned from"
+    )
+    return Gate(LEARNERS, False, False, needs, has, sentence)
 
 
 def _short(held: Holdings, windows: OutcomeWindows, horizon_days: int, asked: int) -> str:

@@ -11,6 +11,7 @@ import ibis
 
 from churnlab.config import Params
 from churnlab.data.cautions import cautions
+from churnlab.data.cleaning import OPTIONAL
 from churnlab.data.contract import REASONS
 from churnlab.data.daily import CalendarGap, calendar_gaps, orders_per_day
 from churnlab.features.gates import Gate, gates
@@ -21,14 +22,6 @@ from churnlab.features.waits import purchase_days, waits
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-
-OPTIONAL = {
-    "items": "items",
-    "discount": "discount",
-    "products": "n_products",
-    "categories": "n_categories",
-    "channel": "channel",
-}
 
 
 @dataclass(frozen=True)
