@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pandas as pd
 
 from churnlab.config import Params
 from churnlab.engine import connect, write_parquet
+from churnlab.features import gates
 from churnlab.features.plan import current_snapshot, labelled_snapshots, learning_plan
 from churnlab.features.signals import Signals
 from churnlab.pipelines._files import ingested, progress, write_json
@@ -13,12 +16,17 @@ from churnlab.pipelines._run import Workspace, main
 
 
 def run(params: Params) -> None:
-    """Orders, optional tables → data/plan.json, snapshots.parquet, current.parquet."""
+    """Orders, optional tables → reports/gates.json, data/plan.json, snapshots.parquet, current.parquet."""
     work = Workspace.of(params)
     summary = ingested(work)
     con = connect(params.engine)
     orders = con.read_parquet(work.orders)
     signals = Signals.read(con, work.customers, work.interactions, work.contacts)
+    told = gates.gates(orders, summary.as_of, params.features.horizon_days, params)
+    write_json({"gates": [gate.to_dict() for gate in told]}, work.gates)
+    gates.refuse(told)
+    for sentence in gates.sentences(told):
+        sys.stderr.write(f"{sentence}\n")
     plan = learning_plan(orders, summary.as_of, params.features.horizon_days, params.features, signals)
     with progress("features", len(plan.snapshots) + 1) as step:
         current = current_snapshot(orders, plan, signals=signals)

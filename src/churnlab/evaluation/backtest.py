@@ -13,7 +13,7 @@ from churnlab.config import Params
 from churnlab.errors import DataError
 from churnlab.evaluation.baselines import compare, days_since_last_order, historical_rate
 from churnlab.features.outcomes import outcomes
-from churnlab.features.plan import current_snapshot, labelled_snapshots, learning_plan
+from churnlab.features.plan import backtest_cutoffs, current_snapshot, labelled_snapshots, learning_plan
 from churnlab.features.signals import NOTHING, Signals
 from churnlab.models.scorer import Scorer
 from churnlab.models.training import assemble, fit_book, fit_learners, in_units
@@ -132,10 +132,7 @@ def origins(first_day: date, as_of: date, horizon_days: int, params: Params) -> 
     DataError
         The history does not even allow one.
     """
-    settings = params.evaluation
-    newest = as_of - timedelta(days=horizon_days)
-    wanted = [newest - timedelta(days=k * settings.origin_step_days) for k in range(settings.origins)]
-    kept = [day for day in wanted if (day - first_day).days + 1 >= params.features.min_history_days]
+    kept = backtest_cutoffs(first_day, as_of, horizon_days, params.features, params.evaluation)
     if not kept:
         raise DataError(
             f"orders: {(as_of - first_day).days + 1} days of history allow no {horizon_days}-day backtest: "

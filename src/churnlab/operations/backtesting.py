@@ -18,6 +18,7 @@ from churnlab.data.ingestion import ingest
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
 from churnlab.evaluation.backtest import Backtest, backtest, measured, quiet, truth_after
+from churnlab.features.gates import require_learnable
 from churnlab.features.signals import Signals
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def backtest_source(
     Raises
     ------
     DataError
-        The source cannot be read, a cutoff lies before the first purchase or far beyond the last line, or the
-        file cannot be written.
+        The source cannot be read, a cutoff lies before the first purchase or far beyond the last line, no
+        model can learn from what was known then, or the file cannot be written.
     """
     if out.is_dir():
         raise DataError(f"{out}: is a folder: name a Parquet file with --out")
@@ -69,6 +70,8 @@ def backtest_source(
     orders = con.create_table("orders", found.orders.to_pyarrow())
     signals = Signals.of(found.customers, found.interactions, found.contacts)
     _require_reach(orders, days)
+    for cutoff in days:
+        require_learnable(orders, cutoff, params.gates)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     tables = []
     for cutoff in days:
