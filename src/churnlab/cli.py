@@ -173,7 +173,7 @@ def rollback(params: ParamsFile = DEFAULT_PARAMS) -> None:
 
 @app.command()
 def forget(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[CUSTOMER_ID]...")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="CUSTOMER_ID")] = None,
     params: ParamsFile = DEFAULT_PARAMS,
     file: IdsFile = None,
     also: Annotated[
@@ -199,7 +199,7 @@ def forget(
 
 @app.command()
 def pseudonym(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[CUSTOMER_ID]...")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="CUSTOMER_ID")] = None,
     params: ParamsFile = DEFAULT_PARAMS,
     file: IdsFile = None,
     out: Annotated[Path | None, typer.Option(help="CSV file for ids and pseudonyms.")] = None,

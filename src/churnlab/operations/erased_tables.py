@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def erase(path: Path, wanted: Wanted) -> None:
         The file cannot be written.
     """
     with pq.ParquetFile(path, memory_map=True) as file:
-        schema = pa.schema([_plain(field) for field in file.schema_arrow])
+        schema = _schema(file)
 
         def write(temporary: Path) -> None:
             with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
@@ -59,9 +60,15 @@ def erase(path: Path, wanted: Wanted) -> None:
         write_atomically(path, write)
 
 
-def _plain(field: pa.Field) -> pa.Field:
-    """The field without a dictionary, which would keep the values of removed rows."""
-    return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+def _schema(file: pq.ParquetFile) -> pa.Schema:
+    """The schema that the table was written with, which Arrow keeps in the file beside Parquet's own.
+
+    Dictionaries become plain columns: they would keep the values of removed rows.
+    """
+    kept = (file.metadata.metadata or {}).get(b"ARROW:schema")
+    schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(kept))) if kept else file.schema_arrow
+    kinds = {f.name: f.type.value_type if pa.types.is_dictionary(f.type) else f.type for f in schema}
+    return pa.schema([pa.field(f.name, kinds[f.name], f.nullable) for f in schema])
 
 
 def _groups(batches: Iterator[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:

@@ -50,8 +50,8 @@ class Wanted:
     """The ids looked for, in every spelling under which a table may hold them.
 
     In `customer_id` and `referrer` an id is what the cell holds, no more and no less. In running text it is a
-    word of its own; there a short id, or one of few digits, may as well be a figure or a label, so only telling
-    ids are looked for: of seven characters and more, or of four and more with a letter.
+    word of its own; there a short id, or one of few digits, may as well be a figure or a label. So only
+    telling ids are looked for: of seven characters and more, or of four and more with a letter.
     """
 
     ids: frozenset[str]
