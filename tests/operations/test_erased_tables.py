@@ -149,7 +149,9 @@ def test_a_number_as_id_is_told_from_other_numbers(tmp_path, line, is_theirs):
     assert erased_tables.search(path, wanted("12")) == Hits(cells=int(is_theirs))
 
 
-@pytest.mark.parametrize("name", ['say "hi"', "back\\slash", "tab\there", "Ελένη", "a.b+c|d(e)*", "new\nline"])
+@pytest.mark.parametrize(
+    "name", ['say "hi"', "back\\slash", "tab\there", "Ελένη", "a.b+c|d(e)*", "new\nline"]
+)
 def test_an_id_that_json_escapes_is_found_in_a_refused_line(tmp_path, name):
     import duckdb
 
