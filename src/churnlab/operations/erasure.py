@@ -123,11 +123,15 @@ def forget(
     ConfigError
         Ids are hashed and the key is not there.
     DataError
-        An id is blank, the list of the forgotten is damaged or cannot be written, or DVC is running.
+        An id is blank, a folder is not there, the list of the forgotten is damaged or cannot be written, or
+        DVC is running.
     """
     root, workspace = project_root(), Path(params.workspace).expanduser()
     if not all(name.strip() for name in ids):
         raise DataError("forget: one of the ids is blank: name customers as orders.parquet does")
+    for folder in also:
+        if not folder.expanduser().is_dir():
+            raise DataError(f"--also: {folder} is not there: name a folder that churnlab wrote to")
     wanted = _wanted(params, ids, spellings)
     with held(root) as store:
         places = find_places(params, root, also, store)

@@ -24,8 +24,8 @@ def show(done: Erasure, is_dry_run: bool) -> None:
         _print(("file", "rows erased", "cells emptied", "then"), rows)
     else:
         print_line("Nothing was found.")
-    n = f"{done.searched:,} files searched"
-    print_line(f"{n}, nothing was changed." if is_dry_run else f"{n}; {len(done.remaining)} still name them.")
+    outcome = "nothing was changed" if is_dry_run else f"files that still name them: {len(done.remaining)}"
+    print_line(f"Files searched: {done.searched:,}; {outcome}.")
     for sentence in done.beyond:
         print_line(sentence)
 
