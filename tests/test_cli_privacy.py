@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,9 +23,10 @@ KEY = "sixteen letters!"
 
 
 @pytest.fixture
-def churnlab(monkeypatch, capsys, tmp_path):
+def churnlab(monkeypatch, capsys, tmp_path, tmp_path_factory):
     """Run `churnlab …` in an empty folder: exit code, stdout, stderr."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
     monkeypatch.chdir(tmp_path)
 
     def run(*words: object):

@@ -190,7 +190,7 @@ def forget(
     settings = read_params(params)
     done = forget(settings, _ids(ids, file), datetime.now(UTC), also or (), dry_run=dry_run)
     show(done, dry_run)
-    if done.remaining:
+    if done.remaining and not dry_run:
         _fail(
             f"forget: {len(done.remaining)} files still name them: {shown_remaining(done.remaining)}: "
             "mend or delete these, then run the command again"
