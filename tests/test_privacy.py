@@ -16,6 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from churnlab import cli
+from churnlab.pipelines._run import main as stage_main
+
 MARK = "@kundin.example"  # ends every id of the log, and stands nowhere else
 SECRET = "hunter2-correct-horse"
 TABLES = {
@@ -133,6 +136,52 @@ def test_what_a_mistake_says_names_nobody(shop, tmp_path, key, value):
     done = churnlab(tmp_path, "ingest", "--params", "params.yaml")
     assert done.returncode == 2
     assert MARK not in done.stdout + done.stderr and SECRET not in done.stdout + done.stderr
+
+
+def duplicated(*_: object) -> None:
+    """A defect as it may happen: pandas puts the keys of both rows into its message."""
+    frame = pd.DataFrame({"customer_id": [REFUSED, REFUSED]})
+    frame.merge(frame, on="customer_id", validate="one_to_one")
+
+
+def looked_up(*_: object) -> None:
+    {}[REFUSED]
+
+
+def caused(*_: object) -> None:
+    try:
+        duplicated()
+    except ValueError as error:
+        raise RuntimeError("while joining") from error
+
+
+@pytest.mark.parametrize("defect", [duplicated, caused, looked_up])
+@pytest.mark.parametrize("entry", ["churnlab", "dvc"])
+def test_the_traceback_of_a_defect_quotes_no_row(shop, monkeypatch, capsys, defect, entry):
+    monkeypatch.chdir(shop.folder)
+    monkeypatch.setattr(cli, "app", defect)
+    with pytest.raises(SystemExit) as exit_:
+        cli.main() if entry == "churnlab" else stage_main(defect, ["--params", "params.yaml"])
+    err = capsys.readouterr().err
+    assert exit_.value.code == 1
+    assert MARK not in err
+    assert f"in {defect.__name__}\n" in err
+    assert err.splitlines()[-1].endswith("the message is withheld, for it may quote customers' data")
+
+
+def test_a_defect_that_quotes_nothing_keeps_its_message(shop, monkeypatch):
+    def wrong(*_: object) -> None:
+        try:
+            duplicated()
+        except ValueError:
+            raise AssertionError("2 lines in orders, of 3 read") from None
+
+    monkeypatch.chdir(shop.folder)
+    monkeypatch.setattr(cli, "app", wrong)
+    with pytest.raises(AssertionError, match="2 lines in orders, of 3 read"):
+        cli.main()
+    with pytest.raises(AssertionError, match="2 lines in orders, of 3 read"):
+        stage_main(wrong, ["--params", "params.yaml"])
 
 
 def test_two_are_forgotten(shop):

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from churnlab.errors import ChurnlabError
+from churnlab.errors import ChurnlabError, quotes_data, withheld
 
 # Heavy libraries are imported inside the commands: `churnlab --help` must not wait for them.
 
@@ -251,9 +251,12 @@ def main() -> None:
         _end(str(error))
     except Exception as error:
         # by name: DuckDB is not imported where nothing was read
-        if type(error).__name__ != "OutOfMemoryException":
+        if type(error).__name__ == "OutOfMemoryException":
+            _end("engine.memory_limit: too little for this source: raise it in the file of parameters")
+        if not quotes_data(error):
             raise
-        _end("engine.memory_limit: too little for this source: raise it in the file of parameters")
+        sys.stderr.write(withheld(error))
+        sys.exit(1)
 
 
 def _end(message: str) -> NoReturn:
