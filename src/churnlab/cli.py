@@ -111,7 +111,7 @@ def score(
     work, names = Workspace.of(settings), settings.registry
     champion = f"models:/{names.model_name}@{names.champion_alias}"
     default = str(work.packaged_model) if work.packaged_model.is_dir() else champion
-    typer.echo(score_source(settings, day, model or default, out or work.scores.parent))
+    typer.echo(score_source(settings, day, model or default, out or work.scores.parent, work.landing))
 
 
 @app.command()
@@ -124,12 +124,13 @@ def backtest(
     """Fit on data up to each cutoff, forecast what follows, print the metrics beside the baselines'."""
     from churnlab.config import read_params
     from churnlab.operations.backtesting import backtest_source
+    from churnlab.pipelines._run import Workspace
 
     settings = read_params(params)
     days = [_day(text, "--cutoff") for text in cutoff]
     if horizon is not None and not 1 <= horizon <= 3650:
         _fail(f"--horizon: {horizon} is not between 1 and 3650 days: name a number of days in between")
-    backtest_source(settings, days, horizon, out)
+    backtest_source(settings, days, horizon, out, Workspace.of(settings).landing)
     typer.echo(out)
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from churnlab.config import Columns, CsvFormat, Data, Engine
 from churnlab.data import cleaning, sources
+from churnlab.data.contract import NUMBERS
+from churnlab.data.ingestion import mapped_words
 from churnlab.engine import connect
 
 LEDGER = """\
@@ -77,7 +79,8 @@ def cleaned(con, settings):
 
     def run(path, columns=None, csv=None, **changes):
         data = settings(path, columns, csv, **changes)
-        return cleaning.clean(con, sources.read(con, data), data)
+        raw = sources.read(con, data, mapped_words(data), numbers=NUMBERS, moments=("ts",))
+        return cleaning.clean(con, raw, data)
 
     return run
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from churnlab.data import cleaning, datasets, sources
+from churnlab.data import datasets, ingestion
 from churnlab.errors import DataError
 
 
@@ -14,7 +14,7 @@ from churnlab.errors import DataError
 def load(con, settings):
     def run(name):
         data = settings("").model_copy(update={"dataset": name, "path": None})
-        return cleaning.clean(con, sources.read(con, data), data)
+        return ingestion.ingest(con, data)
 
     return run
 

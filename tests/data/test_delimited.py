@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnlab.config import CsvFormat
-from churnlab.data.delimited import Records, opened
-from churnlab.errors import ConfigError, DataError
+from churnlab.config import CsvFormat, Source
+from churnlab.data.delimited import Records, opened, rows
+from churnlab.data.raw_lines import Request
+from churnlab.data.text_lines import LONGEST_LINE
+from churnlab.errors import ChurnlabError, ConfigError, DataError
 
 
 def read(text, delimiter=","):
@@ -99,3 +101,96 @@ def test_an_unusable_setting_is_named(tmp_path, wrong):
     path.write_text("a,b\n")
     with pytest.raises(ConfigError, match=rf"^data\.csv\.{next(iter(wrong))}: "), opened(path, form(**wrong)):
         pass
+
+
+BODY = st.text('ab,"\n', max_size=60)
+
+
+@given(BODY)
+def test_every_physical_line_is_a_record_or_malformed_or_blank(body):
+    """Lines of the text = lines that good records span + malformed rows + blank lines between them."""
+    found = read(f"h1,h2\n{body}")
+    good = [row for row in found if isinstance(row, list)]
+    spanned = sum(1 + sum(cell.count("\n") for cell in row) for row in good)
+    blank_within = sum(line == "" for row in good for cell in row for line in cell.split("\n")[1:-1])
+    lines = list(io.StringIO(body))
+    assert spanned + len(found) - len(good) + lines.count("\n") - blank_within == len(lines)
+    assert all(row in body and "\n" not in row for row in found if isinstance(row, str))
+
+
+plain_cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters='",\r\n'), max_size=5)
+
+
+@given(st.lists(st.lists(plain_cells, min_size=1, max_size=3).map(",".join).filter(bool), max_size=9))
+def test_without_quotes_every_line_stands_for_itself(lines):
+    expected = [line.split(",") if line.count(",") == 1 else line for line in lines]
+    assert read("\n".join(["a,b", *lines])) == expected
+
+
+@given(st.binary(max_size=200), st.sampled_from(["utf-8", "utf-16", "cp1253"]), st.booleans())
+def test_any_bytes_are_read_or_refused_in_one_line(tmp_path_factory, content, encoding, zipped):
+    path = tmp_path_factory.mktemp("fuzz") / "a.csv"
+    path.write_bytes(gzip.compress(content) if zipped else content)
+    request = Request(Source(csv=form(encoding=encoding)), {"customer_id": "a"})
+    try:
+        found = list(rows(path, "a.csv", request))
+    except ChurnlabError as error:
+        assert "\n" not in str(error)
+    else:
+        assert all(isinstance(row, (str, list)) for row in found)
+
+
+def test_a_file_cut_anywhere_gives_no_half_row():
+    """The last cell is quoted: a cut within a bare one, or before any of it, cannot be seen."""
+    whole = 'a,b,c\n1,"2, 3","4"\n"5","6\n7","8"\n'
+    complete = [["1", "2, 3", "4"], ["5", "6\n7", "8"]]
+    for length in range(len("a,b,c\n"), len(whole) + 1):
+        if whole[:length].endswith(('3",', '7",')):
+            continue
+        found = read(whole[:length])
+        good = [row for row in found if isinstance(row, list)]
+        assert good == complete[: len(good)]
+    assert read(whole.rstrip("\n")) == complete
+
+
+def test_a_cell_as_long_as_a_line_may_be_is_read():
+    long = "x" * (LONGEST_LINE - 4)
+    assert read(f'a,b\n1,"{long}"\n2,{long}\n') == [["1", long], ["2", long]]
+
+
+def test_an_overlong_line_costs_itself_and_the_broken_quote_before_it():
+    long = "x" * (LONGEST_LINE + 1)
+    kept = "x" * 1_000 + "…"
+    assert read_bounded(f"a,b\n1,2\n{long}\n3,4\n") == [["1", "2"], kept, ["3", "4"]]
+    assert read_bounded(f'a,b\n1,"2\n{long}\n3,4\n') == ['1,"2', kept, ["3", "4"]]
+
+
+def read_bounded(text):
+    from churnlab.data.text_lines import _lines
+
+    return list(Records(_lines(io.StringIO(text, newline=""), ("\r", "\n")), ","))
+
+
+def test_a_quote_that_swallows_line_after_line_is_bounded():
+    """Every line ends within a quote, so that the record never would."""
+    line = ',"' + "x" * 50_000 + "\n"
+    text = f"a,b\n{line}" + f'{"y" * 50_000}",{line}' * 60
+    assert all(isinstance(row, str) and len(row) <= 1_001 for row in read(text))
+    assert len(read(text)) == 61
+
+
+def test_a_malformed_row_keeps_a_thousand_characters():
+    assert read("a,b\n" + "x" * 5_000) == ["x" * 1_000 + "…"]
+
+
+def test_an_overlong_header_is_one_line(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a" * (LONGEST_LINE + 1))
+    with pytest.raises(DataError, match=r"^a\.csv: its header row [^\n]*$"), opened(path, form()):
+        pass
+
+
+@pytest.mark.parametrize("text", ["a,b", "a,b\n", "\n\na,b\n\n", "\ufeffa,b\n"])
+def test_a_header_alone_is_a_file_without_rows(text):
+    records = Records(io.StringIO(text, newline=""), ",")
+    assert (records.header, list(records)) == (["a", "b"], [])

@@ -60,7 +60,14 @@ def test_the_same_source_gives_the_same_bytes(shop):
     first = {file.name: file.read_bytes() for file in folder.iterdir()}
     ingest.run(shop)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == first
-    assert sorted(first) == ["ingest.json", "orders.parquet", "quarantine.parquet"]
+    assert sorted(first) == [
+        "contacts.parquet",
+        "customers.parquet",
+        "ingest.json",
+        "interactions.parquet",
+        "orders.parquet",
+        "quarantine.parquet",
+    ]
     assert shop.workspace not in first["ingest.json"].decode()
 
 

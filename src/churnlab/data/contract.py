@@ -1,13 +1,51 @@
-"""What the tables of this room look like: raw lines, orders, quarantine."""
+"""What each table of this room looks like, and why a line of it is refused.
+
+One pandera schema per table of the source: its columns say what a cell means and which codes its reading may
+give, its checks which values are refused. Documentation, quarantine and the check of what was accepted are
+all made from it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
 
 import ibis.expr.datatypes as dt
 import pandera.ibis as pa
 
-from churnlab.config import Columns
+from churnlab.config import Columns, Data
+from churnlab.data.reasons import (
+    CONFLICT,
+    CURRENCY_CONFLICT,
+    CURRENCY_NO_RATE,
+    CURRENCY_OTHER,
+    CUSTOMER_TWICE,
+    DATE_AFTER,
+    DATE_EARLY,
+    DATE_FAR,
+    DATE_MIXED,
+    DATE_UNREADABLE,
+    DUPLICATE,
+    ENDED_EARLY,
+    EXCESS_RETURN,
+    EXCLUDED,
+    FLAG_UNREADABLE,
+    FORGOTTEN,
+    GROUP_UNKNOWN,
+    ID_MISSING,
+    ID_NOT_WHOLE,
+    KIND_UNKNOWN,
+    MALFORMED,
+    MARK_MIXED,
+    OUT_OF_RANGE,
+    OVERLAP,
+    RESTATED,
+    SCORE_MISSING,
+    SCORE_OUTSIDE,
+    Reason,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -16,7 +54,7 @@ WORDS: tuple[str, ...] = tuple(Columns.model_fields)
 """churnlab's names of the source's columns, in the order of params.yaml."""
 
 NUMBERS: tuple[str, ...] = ("amount", "quantity", "unit_price", "discount")
-"""Words whose cells are numbers; `ts` is a moment and all others are text."""
+"""Words of the transactions whose cells are numbers."""
 
 ORDER_KEYS: tuple[str, ...] = ("customer_id", "ts", "order_id")
 """The order in which orders are sorted."""
@@ -24,21 +62,224 @@ ORDER_KEYS: tuple[str, ...] = ("customer_id", "ts", "order_id")
 NUMBER_LIMIT = 1e15
 """Numbers so large are refused: float64 keeps no cents beyond; sums of smaller ones fit decimal(38,12)."""
 
+LATEST = datetime(2200, 1, 1)
+"""From here on a date is a slip of the keyboard."""
+
+Passes = Callable[["ir.Table", str], "ir.BooleanValue"]
+
+
+def rule(reason: Reason, passes: Passes) -> pa.Check:
+    """A check of one column: `passes` gets the table and the column's name."""
+    return pa.Check(
+        lambda data: passes(data.table, data.key),
+        name=reason.code,
+        error=reason.remedy,
+        description=reason.example,
+    )
+
+
+def holds(check: pa.Check, table: ir.Table, word: str) -> ir.BooleanValue:
+    """A check's verdict on every row, as a column; null counts as passed, as pandera has it."""
+    from pandera.api.ibis.types import IbisData  # noqa: PLC0415 - as heavy as pandera itself
+
+    return check._check_fn(IbisData(table, word)).fill_null(True)
+
+
+def _column(
+    dtype: Any,
+    kind: str,
+    says: str,
+    *refused: Reason,
+    checks: tuple[pa.Check, ...] = (),
+    needed: bool = False,
+) -> pa.Column:
+    """A column of a source's table.
+
+    `kind` says how its cells are read (id, moment, number, text, flag, choice); `refused` are the reasons
+    that reading may give.
+    """
+    return pa.Column(
+        dtype,
+        list(checks),
+        nullable=not needed,
+        required=needed,
+        description=says,
+        metadata={"kind": kind, "refused": refused},
+    )
+
+
+MOMENT = dt.Timestamp(scale=6)
+IDS = (ID_MISSING, ID_NOT_WHOLE, EXCLUDED, FORGOTTEN)
+IN_RANGE = rule(OUT_OF_RANGE, lambda table, word: table[word].abs() < NUMBER_LIMIT)
+
+
+def _id() -> pa.Column:
+    return _column(dt.string, "id", "who it is", *IDS, needed=True)
+
+
+def _moment(says: str, data: Data | None, *, needed: bool = False) -> pa.Column:
+    """A moment in the business time zone, by default within what is possible."""
+    earliest = data.earliest_date if data else date(1990, 1, 1)
+    checks = [
+        rule(DATE_FAR, lambda table, word: table[word] < LATEST),
+        rule(DATE_EARLY, lambda table, word: table[word].date() >= earliest),
+    ]
+    if needed and (data is None or data.as_of is not None):
+        last = data.as_of if data else date(2200, 1, 1)
+        checks.append(rule(DATE_AFTER, lambda table, word: table[word].date() <= last))
+    return _column(MOMENT, "moment", says, DATE_UNREADABLE, DATE_MIXED, checks=tuple(checks), needed=needed)
+
+
+def _number(word: str, says: str, *, needed: bool = False) -> pa.Column:
+    return _column(
+        dt.float64, "number", says, unreadable(word), MARK_MIXED, checks=(IN_RANGE,), needed=needed
+    )
+
+
+def _words(says: str) -> pa.Column:
+    return _column(dt.string, "text", says)
+
+
+def transactions(data: Data | None = None) -> pa.DataFrameSchema:
+    """The lines of orders; `data` None: as documented, every check included."""
+    return pa.DataFrameSchema(
+        {
+            "customer_id": _id(),
+            "ts": _moment("when the line was ordered", data, needed=True),
+            "currency": _column(
+                dt.string,
+                "text",
+                "ISO code of the line's money",
+                CURRENCY_OTHER,
+                CURRENCY_CONFLICT,
+                CURRENCY_NO_RATE,
+            ),
+            "quantity": _number("quantity", "pieces; below 0 they were given back"),
+            "unit_price": _number("unit_price", "money per piece"),
+            "amount": _number(
+                "amount", "money of the line after discount; below 0 it was paid back", needed=True
+            ),
+            "discount": _number("discount", "money taken off the line"),
+            "order_id": _words("the order; lines without it that share customer and moment are one order"),
+            "product_id": _words("what was bought"),
+            "category": _words("the kind of thing it is"),
+            "channel": _words("where it was bought"),
+        },
+        name="transactions",
+        description="One row per line of an order.",
+        metadata={"across": (DUPLICATE, OVERLAP, RESTATED, CONFLICT, EXCESS_RETURN)},
+    )
+
+
+def customers(data: Data | None = None) -> pa.DataFrameSchema:
+    """Who the customers are, one row each, or one per change where `known_from` is mapped."""
+    channels = data.customers.columns.consent if data and data.customers else {"<channel>": ""}
+    return pa.DataFrameSchema(
+        {
+            "customer_id": _id(),
+            "known_from": _moment(
+                "since when the row is true; without it: since signup, consent only today", data
+            ),
+            "signup": _moment("when the customer signed up", data),
+            "is_business": _column(dt.boolean, "flag", "buys for a business", FLAG_UNREADABLE),
+            "referrer": _words("customer_id of who brought the customer in"),
+            "language": _words("for messages"),
+            **{
+                f"consent_{channel}": _column(dt.boolean, "flag", "may be contacted so", FLAG_UNREADABLE)
+                for channel in channels
+            },
+        },
+        name="customers",
+        description="One row per customer, or per change of what is known of a customer.",
+        metadata={"across": (DUPLICATE, OVERLAP, CUSTOMER_TWICE)},
+    )
+
+
+def interactions(data: Data | None = None) -> pa.DataFrameSchema:
+    """What customers said."""
+    return pa.DataFrameSchema(
+        {
+            "customer_id": _id(),
+            "ts": _moment("when the customer turned up", data, needed=True),
+            "kind": _column(dt.string, "choice", "complaint, ticket, csat or nps", KIND_UNKNOWN, needed=True),
+            "score": _column(
+                dt.float64,
+                "number",
+                "answer to a csat or nps question",
+                unreadable("score"),
+                MARK_MIXED,
+                checks=(
+                    rule(SCORE_MISSING, lambda table, word: ~(asks(table) & table[word].isnull())),
+                    rule(SCORE_OUTSIDE, lambda table, word: ~asks(table) | on_scale(table, word)),
+                ),
+            ),
+            "channel": _words("how"),
+            "topic": _words("about what"),
+            "responded": _ending("when the first answer was given", data),
+            "resolved": _ending("when the matter was settled", data),
+            "response_hours": _number("response_hours", "hours to the first answer, in place of responded"),
+            "resolution_hours": _number("resolution_hours", "hours until settled, in place of resolved"),
+        },
+        name="interactions",
+        description="One row per complaint, ticket or answered question.",
+        metadata={"across": (DUPLICATE, OVERLAP)},
+    )
+
+
+def _ending(says: str, data: Data | None) -> pa.Column:
+    column = _moment(says, data)
+    column.checks.append(rule(ENDED_EARLY, lambda table, word: table[word] >= table["ts"]))
+    return column
+
+
+def asks(table: ir.Table) -> ir.BooleanValue:
+    """Kinds that carry a score."""
+    return table["kind"].isin(["csat", "nps"])
+
+
+def on_scale(table: ir.Table, word: str) -> ir.BooleanValue:
+    """Satisfaction has been brought to 0 … 1 by now; promoters are counted from 0 to 10."""
+    top = (table["kind"] == "csat").ifelse(1.0, 10.0)
+    return (table[word] >= 0.0) & (table[word] <= top)
+
+
+def contacts(data: Data | None = None) -> pa.DataFrameSchema:
+    """Who was contacted, and who was left alone on purpose."""
+    return pa.DataFrameSchema(
+        {
+            "customer_id": _id(),
+            "ts": _moment("when", data, needed=True),
+            "action": _words("with what"),
+            "channel": _words("how"),
+            "group": _column(
+                dt.string, "choice", "treated, or control: left alone on purpose", GROUP_UNKNOWN, needed=True
+            ),
+        },
+        name="contacts",
+        description="One row per contact made, or withheld for comparison.",
+        metadata={"across": (DUPLICATE, OVERLAP)},
+    )
+
+
+TABLES: tuple[Callable[..., pa.DataFrameSchema], ...] = (transactions, customers, interactions, contacts)
+
+
+def reasons_of(schema: pa.DataFrameSchema) -> Iterator[tuple[str, Reason]]:
+    """Column (`""`: the whole line) and reason, in the order in which a line is judged."""
+    yield "", MALFORMED
+    for word, column in schema.columns.items():
+        for reason in column.metadata["refused"]:
+            yield word, reason
+        for check in column.checks:
+            yield word, Reason(check.name, check.error, check.description)
+    for reason in schema.metadata["across"]:
+        yield "", reason
+
+
 REASONS: dict[str, str] = {
-    "malformed_row": "more or fewer cells than the header, or a stray quote: mend the row or export it again",
-    "customer_id_missing": "a line without a customer cannot be used: fill the id in the source",
-    "date_unreadable": "write dates as ISO 8601, or set data.csv.date_format to the pattern of the source",
-    "date_too_early": "the date is before data.earliest_date: correct it, or lower that key",
-    "date_after_as_of": "the date is after data.as_of: raise that key to count it",
-    "currency_other": "the line is not in data.currency: convert it in the source",
-    "amount_unreadable": "write a plain number, data.csv.decimal as its mark, no thousands separators",
-    "quantity_unreadable": "write a plain number, data.csv.decimal as its mark, no thousands separators",
-    "unit_price_unreadable": "write a plain number, data.csv.decimal as its mark, no thousands separators",
-    "discount_unreadable": "write a plain number, or leave the cell empty where there was no discount",
-    "number_out_of_range": "a number is infinite, or 10^15 and more: correct it, or count in a larger unit",
-    "duplicate_line": "equals an earlier line in every mapped column: data.exact_duplicates: keep counts it",
+    reason.code: reason.remedy for table in TABLES for _, reason in reasons_of(table())
 }
-"""Why a line is quarantined, first failing reason first, and how to mend it."""
+"""Why a line is quarantined, and how to mend it."""
 
 
 def _text(**settings: bool) -> pa.Column:
@@ -87,15 +328,22 @@ channel      of the order's first line
 
 QUARANTINE = pa.DataFrameSchema(
     {
+        "table": pa.Column(dt.string, pa.Check.isin([table().name for table in TABLES])),
         "source_file": _text(),
         "source_row": _count(1),
         "reason": pa.Column(dt.string, pa.Check.isin(list(REASONS))),
+        "column": _text(),
         "detail": _text(),
         "raw": _text(),
     },
     strict=True,
 )
-"""One row per refused line: where it stood (data row, from 1), why, and what it held as JSON."""
+"""One row per refused line.
+
+table, source_file, source_row   where it stood (data row, from 1)
+reason, column, detail           why, for which of churnlab's words ("": the line as a whole), how to mend it
+raw                              what it held, as JSON
+"""
 
 
 def check(table: ir.Table, schema: pa.DataFrameSchema) -> None:

@@ -11,6 +11,7 @@ import ibis
 import pandas as pd
 import pyarrow as pa
 
+from churnlab.data.contract import NUMBERS
 from churnlab.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ CDNOW_FILE = "CDNOW_master.txt"
 
 
 def load(con: Backend, name: str) -> ir.Table:
-    """The lines of a built-in log in the shape that :func:`churnlab.data.sources.read` gives.
+    """The lines of a built-in log in the shape that :func:`churnlab.data.sources.read` gives, numbers typed.
 
     Parameters
     ----------
@@ -36,7 +37,14 @@ def load(con: Backend, name: str) -> ir.Table:
     DataError
         The package that holds the log is not installed.
     """
-    return {"cdnow": _cdnow, "complete_journey": _complete_journey}[name](con)
+    lines = {"cdnow": _cdnow, "complete_journey": _complete_journey}[name](con)
+    typed = [word for word in ("ts", *NUMBERS) if word in lines.columns]
+    return lines.mutate(
+        **{
+            f"typed_{word}": lines[word].cast("float64") if word in NUMBERS else lines[word] for word in typed
+        },
+        **{word: lines[word].cast("string") for word in typed},
+    )
 
 
 def _cdnow(con: Backend) -> ir.Table:

@@ -35,7 +35,8 @@ SALT, MARK, DAY = (
 class ForgottenList:
     """The list as it is on disk.
 
-    `salt`: the same for all entries, None while there are none; `days`: mark → ISO day, in order of entry.
+    `salt`: the same for all entries, None while there are none; `days`: mark → ISO day, in the order of
+    entry.
     """
 
     salt: str | None

@@ -1,4 +1,4 @@
-"""Turns whatever the transactions are kept in into one table of raw lines."""
+"""Turns whatever a table is kept in into one table of raw lines."""
 
 from __future__ import annotations
 
@@ -6,179 +6,155 @@ import glob
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ibis
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from churnlab.config import Columns, Data
-from churnlab.data import datasets, delimited
-from churnlab.data.contract import NUMBERS, WORDS
-from churnlab.errors import DataError
+from churnlab.config import Source
+from churnlab.data import databases, delimited, files, json_lines, parquet_files, raw_lines, spreadsheets
+from churnlab.data.files import Found
+from churnlab.data.landing import land
+from churnlab.data.moments import is_moment, iso
+from churnlab.data.raw_lines import Request, Row
+from churnlab.errors import ConfigError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend
 
-PARQUET_ENDINGS = (".parquet", ".pq")
-TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-ROWS_PER_CHUNK = 1_024  # more of them at a time keep Python's garbage collector busy
-ROWS_PER_GROUP = 131_072
-NAMES_SHOWN = 40
+READERS: dict[str, Callable[[Path, str, Request], Iterator[Row]]] = {
+    "csv": delimited.rows,
+    "jsonl": json_lines.rows,
+    "excel": spreadsheets.rows,
+}
 
 
-def read(con: Backend, data: Data) -> ir.Table:
-    """The lines of the source, unchecked.
+def read(
+    con: Backend,
+    source: Source,
+    mapped: Mapping[str, str],
+    *,
+    section: str = "data",
+    numbers: Collection[str] = (),
+    moments: Collection[str] = (),
+    landing: Path | None = None,
+) -> ir.Table:
+    """The lines of a source, unchecked.
+
+    Parameters
+    ----------
+    mapped
+        churnlab's word -> the source's column, for the columns that the source has.
+    section
+        Where the source stands in params.yaml, for messages.
+    numbers, moments
+        The words whose cells may be numbers or moments by their type.
+    landing
+        The folder where `source.incremental` keeps the lines of files that were read.
 
     Returns
     -------
     ibis table
-        `source_file` (base name), `source_row` (data row in it, from 1), `malformed` (text of a row that is
-        not a record, else null), then every mapped column under churnlab's word. Cells of delimited text are
-        strings; numbers and moments of a Parquet file keep their type.
+        `source_file` (base name; below a folder the path in it; of a database the table, or `query`),
+        `source_row` (record in it, from 1), `malformed` (text of a row that is not a record, else null),
+        then the text of every mapped cell under churnlab's word, null where there is none. Unless no file
+        gives its cells types: `typed_<number>` (float64) and `typed_<moment>` (ISO 8601, or native where all
+        are Parquet), null where the cell was text.
 
     Raises
     ------
     DataError
-        Nothing is found at the path, a file cannot be read, or a mapped column is not in it.
+        Nothing is found, something cannot be read, or a mapped column is not in it. Damage within Parquet
+        files shows when the table is computed: see :func:`churnlab.data.parquet_files.scanned`.
     ConfigError
-        An encoding or a delimiter is not usable.
+        An encoding, a delimiter or the URL of a database is not usable.
     """
-    if data.dataset is not None:
-        return datasets.load(con, data.dataset)
-    assert data.path is not None  # config.Data: one of the two
-    files = _files(data.path, data.format)
-    if _are_parquet(files, data):
-        return _read_parquet(con, files, data.columns)
-    return _read_text(con, files, data)
+    request = Request(source, mapped, section, frozenset(numbers), frozenset(moments))
+    if source.database is not None:
+        return _read_database(con, request)
+    if source.incremental and landing is not None:
+        return _read_landed(con, request, landing)
+    found = files.find(source, section)
+    return _united(_tables(con, found, request))
 
 
-def _files(path: str, kind: str) -> list[Path]:
-    """The files meant by a path, a folder or a glob, in the order of their names."""
-    found = Path(path).expanduser()
-    if found.is_file():
-        return [found]
-    if found.is_dir():
-        endings = {"csv": TEXT_ENDINGS, "parquet": PARQUET_ENDINGS}.get(kind, TEXT_ENDINGS + PARQUET_ENDINGS)
-        files = [
-            file
-            for file in found.rglob("*")
-            if _is_visible(file.relative_to(found)) and file.name.lower().endswith(endings)
-        ]
-    else:
-        files = [Path(name) for name in glob.glob(str(found), recursive=True)]  # noqa: PTH207 - absolute globs too
-    files = sorted(file for file in files if file.is_file())
-    if not files:
-        raise DataError(
-            f"data.path: nothing to read at {path!r}: name a CSV or Parquet file, a folder or a glob"
-        )
-    return files
+def _read_database(con: Backend, request: Request) -> ir.Table:
+    source = request.source
+    assert source.database is not None  # read: only then
+    if source.incremental:
+        raise ConfigError(f"{request.section}.incremental: is for files: set it to false for a database")
+    target = _temporary(con)
+    raw_lines.write([(databases.name(source.database), databases.rows(request))], request, target, typed=True)
+    return _raw(con, [target])
 
 
-def _is_visible(file: Path) -> bool:
-    return not any(part.startswith((".", "_")) for part in file.parts)
+def _tables(con: Backend, found: list[Found], request: Request) -> list[ir.Table]:
+    """Delimited files in one table, files of typed records in another, Parquet files by their schemas."""
+    groups: dict[str, list[Found]] = {"text": [], "typed": [], "parquet": []}
+    for file in found:
+        groups[{"csv": "text", "parquet": "parquet"}.get(file.kind, "typed")].append(file)
+    tables = parquet_files.tables(con, groups["parquet"], request)
+    for group in ("text", "typed"):
+        if groups[group]:
+            target = _temporary(con)
+            raw_lines.write(_rows(groups[group], request), request, target, typed=group == "typed")
+            tables.append(_raw(con, [target]))
+    return tables
 
 
-def _are_parquet(files: list[Path], data: Data) -> bool:
-    if data.format != "auto":
-        return data.format == "parquet"
-    parquet = [file.name.lower().endswith(PARQUET_ENDINGS) for file in files]
-    if any(parquet) and not all(parquet):
-        raise DataError(
-            f"data.path: {data.path!r} holds Parquet and text files: name one kind with data.format"
-        )
-    return all(parquet)
+def _rows(found: Iterable[Found], request: Request) -> Iterator[tuple[str, Iterator[Row]]]:
+    return ((file.name, READERS[file.kind](file.path, file.name, request)) for file in found)
 
 
-def _mapped(columns: Columns) -> dict[str, str]:
-    """churnlab's word -> the source's name, for the columns that the source has."""
-    names = columns.model_dump()
-    if names["amount"] is not None:
-        names["unit_price"] = None
-    return {word: names[word] for word in WORDS if names[word] is not None}
-
-
-def _check_names(names: list[str], mapped: dict[str, str], file: str) -> None:
-    """Every mapped column must be in the file, once."""
-    for word, name in mapped.items():
-        if names.count(name) == 1:
-            continue
-        found = "is there twice" if name in names else "is not there"
-        shown = ", ".join(names[:NAMES_SHOWN]) + (", …" if len(names) > NAMES_SHOWN else "")
-        raise DataError(
-            f"{file}: column {name!r} {found}: correct data.columns.{word} or data.csv.delimiter; "
-            f"the file has: {shown}"
-        )
-
-
-def _read_parquet(con: Backend, files: list[Path], columns: Columns) -> ir.Table:
-    mapped = _mapped(columns)
-    for file in files:
-        try:
-            names = pq.ParquetFile(file).schema_arrow.names
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(f"{file.name}: is not a readable Parquet file: export it again") from error
-        _check_names(names, mapped, file.name)
-    table = con.read_parquet(
-        [glob.escape(str(file)) for file in files], union_by_name=True, filename=True, file_row_number=True
-    )
-    return table.select(
-        source_file=table["filename"].re_extract(r"[^/\\]+$", 0),
-        source_row=table["file_row_number"].cast("int64") + 1,
-        malformed=ibis.null("string"),
-        **{word: _cell(table[name], word) for word, name in mapped.items()},
-    )
-
-
-def _cell(cell: ir.Value, word: str) -> ir.Value:
-    """Numbers and moments keep their type; all else becomes text, a missing id of a float column null."""
-    kind = cell.type()
-    if (word in NUMBERS and kind.is_numeric()) or (word == "ts" and (kind.is_timestamp() or kind.is_date())):
-        return cell
-    if kind.is_floating():
-        cell = cell.isnan().ifelse(ibis.null(kind), cell)
-    return cell.cast("string")
-
-
-def _read_text(con: Backend, files: list[Path], data: Data) -> ir.Table:
-    """Delimited files by way of one temporary Parquet file, which goes when the connection does."""
+def _temporary(con: Backend) -> Path:
+    """A place for one Parquet file, which goes when the connection does."""
     folder = tempfile.mkdtemp(prefix="churnlab-")
     weakref.finalize(con, shutil.rmtree, folder, ignore_errors=True)
-    target = Path(folder) / "raw.parquet"
-    mapped = _mapped(data.columns)
-    schema = pa.schema(
-        [("source_file", pa.string()), ("source_row", pa.int64()), ("malformed", pa.string())]
-        + [(word, pa.string()) for word in mapped]
-    )
-    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
-        for file in files:
-            with delimited.opened(file, data.csv) as records:
-                _check_names(records.header, mapped, file.name)
-                for columns in _chunks(records, [records.header.index(name) for name in mapped.values()]):
-                    size = len(columns[0])
-                    batch = pa.record_batch([pa.repeat(file.name, size), *columns], schema=schema)
-                    writer.write_batch(batch, row_group_size=ROWS_PER_GROUP)
-    return con.read_parquet(glob.escape(str(target)))
+    return Path(folder) / "raw.parquet"
 
 
-def _chunks(records: Iterable[list[str] | str], positions: list[int]) -> Iterator[list[pa.Array]]:
-    """Arrow columns of some records at a time: source_row, malformed, then the cells at `positions`."""
-    numbered = iter(records)
-    first = 1
-    while rows := list(islice(numbered, ROWS_PER_CHUNK)):
-        yield [
-            pa.array(range(first, first + len(rows)), pa.int64()),
-            pa.array([row if isinstance(row, str) else None for row in rows], pa.string()),
-            *_cells(rows, positions),
+def _raw(con: Backend, paths: list[Path]) -> ir.Table:
+    return con.read_parquet([glob.escape(str(path)) for path in paths], hive_partitioning=False)
+
+
+def _read_landed(con: Backend, request: Request, folder: Path) -> ir.Table:
+    def convert(file: Found, target: Path) -> None:
+        if file.kind == "parquet":
+            with parquet_files.scanned(file.name):
+                con.to_parquet(_united(parquet_files.tables(con, [file], request)), target)
+        else:
+            raw_lines.write(_rows([file], request), request, target, typed=file.kind != "csv")
+
+    groups: dict[str, list[Path]] = {}
+    for path in land(folder, request, convert):
+        groups.setdefault(str(pq.read_schema(path)), []).append(path)
+    return _united([_raw(con, group) for group in groups.values()])
+
+
+def _united(tables: list[ir.Table]) -> ir.Table:
+    """One table of all lines; a `typed_` column that some lack is null there."""
+    if len(tables) == 1:
+        return tables[0]
+    typed = dict.fromkeys(name for table in tables for name in table.columns if name.startswith("typed_"))
+    for name in typed:
+        tables = _alike(tables, name)
+    columns = [name for name in tables[0].columns if name not in typed] + list(typed)
+    return ibis.union(*(table.select(columns) for table in tables), distinct=False)
+
+
+def _alike(tables: list[ir.Table], name: str) -> list[ir.Table]:
+    """A `typed_` column of one type in all tables: its own, or ISO 8601 text where types differ."""
+    kinds = {table[name].type() for table in tables if name in table.columns}
+    kind = kinds.pop()
+    if kinds:
+        tables = [
+            table.mutate(**{name: iso(table[name])})
+            if name in table.columns and is_moment(table[name].type())
+            else table
+            for table in tables
         ]
-        first += len(rows)
-
-
-def _cells(rows: list[list[str] | str], positions: list[int]) -> Iterator[pa.Array]:
-    nothing: list[str | None] = [None] * (max(positions) + 1)
-    columns = list(zip(*(nothing if isinstance(row, str) else row for row in rows), strict=False))
-    return (pa.array(columns[position], pa.string()) for position in positions)
+        kind = ibis.dtype("string")
+    return [table if name in table.columns else table.mutate(**{name: ibis.null(kind)}) for table in tables]

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from churnlab.config import Params
-from churnlab.data import cleaning, sources
+from churnlab.data.ingestion import ingest
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
 from churnlab.evaluation.backtest import Backtest, backtest, measured, truth_after
@@ -30,7 +30,13 @@ PRINTED = {
 }
 
 
-def backtest_source(params: Params, cutoffs: Sequence[date], horizon_days: int | None, out: Path) -> None:
+def backtest_source(
+    params: Params,
+    cutoffs: Sequence[date],
+    horizon_days: int | None,
+    out: Path,
+    landing: Path | None = None,
+) -> None:
     """Fit at each cutoff on what was known then, and write one row per customer and cutoff.
 
     The file has the columns of `PREDICTIONS`, and `cutoff` where there are several cutoffs. Metrics are
@@ -44,6 +50,8 @@ def backtest_source(params: Params, cutoffs: Sequence[date], horizon_days: int |
         Length of the forecast; features.horizon_days if None.
     out
         Parquet file.
+    landing
+        Where an incremental source keeps what it has read.
 
     Raises
     ------
@@ -56,14 +64,14 @@ def backtest_source(params: Params, cutoffs: Sequence[date], horizon_days: int |
     days = list(dict.fromkeys(cutoffs))
     horizon = horizon_days or params.features.horizon_days
     con = connect(params.engine)
-    cleaned = cleaning.clean(con, sources.read(con, params.data), params.data)
-    orders = con.create_table("orders", cleaned.orders.to_pyarrow())
+    found = ingest(con, params.data, landing)
+    orders = con.create_table("orders", found.orders.to_pyarrow())
     _require_reach(orders, days)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     tables = []
     for cutoff in days:
         with errors.status(f"backtest {cutoff}") if sys.stderr.isatty() else nullcontext():
-            test = backtest(orders, cutoff, horizon, params, cleaned.summary["data_version"])
+            test = backtest(orders, cutoff, horizon, params, found.summary["data_version"])
         tables.append(test.predictions.assign(cutoff=cutoff) if len(days) > 1 else test.predictions)
         _tell(test, truth_after(orders, cutoff, horizon), errors)
     write_parquet(pd.concat(tables, ignore_index=True), out)

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from churnlab.config import Params
-from churnlab.data import cleaning, sources
 from churnlab.data.cautions import cautions
+from churnlab.data.ingestion import ingest
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
 from churnlab.models.scorer import Scorer
@@ -21,7 +21,9 @@ from churnlab.operations.scoring import FARTHEST_DAYS, SCORES, Provenance, score
 from churnlab.operations.tracking import FetchedModel, fetch_model
 
 
-def score_source(params: Params, as_of: date | None, model: str, out: Path) -> Path:
+def score_source(
+    params: Params, as_of: date | None, model: str, out: Path, landing: Path | None = None
+) -> Path:
     """Score every customer known on `as_of` and write scores.parquet, quarantine.parquet and manifest.json.
 
     The manifest comes last: where it is, the other two are whole.
@@ -34,6 +36,8 @@ def score_source(params: Params, as_of: date | None, model: str, out: Path) -> P
         `models:/NAME@ALIAS`, `models:/NAME/VERSION` or a folder.
     out
         Folder that the files are written to.
+    landing
+        Where an incremental source keeps what it has read.
 
     Returns
     -------
@@ -53,10 +57,10 @@ def score_source(params: Params, as_of: date | None, model: str, out: Path) -> P
         scorer = Scorer.load(fetched.folder)
     con = connect(params.engine)
     with manifest.step("ingest"):
-        cleaned = cleaning.clean(con, sources.read(con, params.data), params.data)
-        quarantine, orders = cleaned.quarantine.to_pyarrow(), cleaned.orders.to_pyarrow()
-    day = scoring_day(as_of, cleaned.summary)
-    source = _provenance(fetched, scorer, cleaned.summary["data_version"])
+        found = ingest(con, params.data, landing)
+        quarantine, orders = found.quarantine.to_pyarrow(), found.orders.to_pyarrow()
+    day = scoring_day(as_of, found.summary)
+    source = _provenance(fetched, scorer, found.summary["data_version"])
     known = con.create_table("orders", orders)
     with manifest.step("score"):
         scores = score_customers(known, scorer, day, params.decisions, source)
@@ -65,12 +69,12 @@ def score_source(params: Params, as_of: date | None, model: str, out: Path) -> P
         for name, content in (("quarantine", quarantine), ("scores", table)):
             write_parquet(content, out / f"{name}.parquet")
             manifest.file(out / f"{name}.parquet")
-    rows = {name: cleaned.summary[f"rows_{name}"] for name in ("read", "accepted", "quarantined")}
+    rows = {name: found.summary[f"rows_{name}"] for name in ("read", "accepted", "quarantined")}
     manifest.note(
         rows={**rows, "scored": len(scores)},
         as_of=day,
         params=params_version(params),
-        notes=[*cautions(known.filter(known.day <= day)), *scorer.notes],
+        notes=[*found.cautions, *cautions(known.filter(known.day <= day)), *scorer.notes],
         **vars(source),
     )
     manifest.write(out / "manifest.json")

@@ -1,0 +1,124 @@
+"""From the sources that params.yaml names to orders, optional tables and one quarantine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ibis
+
+from churnlab.config import Data
+from churnlab.data import cleaning, datasets, side_tables, sources
+from churnlab.data.contract import NUMBERS, WORDS
+from churnlab.data.likenesses import strangers
+from churnlab.data.parquet_files import scanned
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    from ibis.backends.duckdb import Backend
+
+SIDE_TABLES = ("customers", "interactions", "contacts")
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """Everything that the sources hold.
+
+    Attributes
+    ----------
+    orders, quarantine
+        As :mod:`churnlab.data.contract` describes them; the quarantine of all tables.
+    customers, interactions, contacts
+        The optional tables, without a row where the shop has none.
+    summary
+        Counts of the transactions, and of the other tables under `tables`.
+    cautions
+        What looks odd about the lines, in sentences.
+    """
+
+    orders: ir.Table
+    quarantine: ir.Table
+    customers: ir.Table
+    interactions: ir.Table
+    contacts: ir.Table
+    summary: dict[str, Any]
+    cautions: list[str]
+
+
+def ingest(con: Backend, data: Data, landing: Path | None = None) -> Ingested:
+    """Read and judge every source.
+
+    Parameters
+    ----------
+    data
+        The section `data` of params.yaml.
+    landing
+        Folder where an incremental source keeps the lines of files it has read.
+
+    Raises
+    ------
+    ConfigError
+        A setting cannot be used.
+    DataError
+        A source cannot be read.
+    """
+    with scanned("data"):
+        cleaned = cleaning.clean(con, _transactions(con, data, landing), data)
+    sides = {}
+    for name in SIDE_TABLES:
+        with scanned(f"data.{name}"):
+            sides[name] = _side(con, name, data, landing)
+    quarantine = ibis.union(cleaned.quarantine, *(side.quarantine for side in sides.values()), distinct=False)
+    doubts = [*cleaned.cautions]
+    for name, side in sides.items():
+        doubts += strangers(side.table, cleaned.orders, name)
+    return Ingested(
+        orders=cleaned.orders,
+        quarantine=quarantine.order_by("table", "source_file", "source_row"),
+        summary=cleaned.summary
+        | {"tables": {name: side.summary for name, side in sides.items() if side.summary}},
+        cautions=doubts,
+        **{name: side.table for name, side in sides.items()},
+    )
+
+
+def _transactions(con: Backend, data: Data, landing: Path | None) -> ir.Table:
+    if data.dataset is not None:
+        return datasets.load(con, data.dataset)
+    return sources.read(
+        con,
+        data,
+        mapped_words(data),
+        numbers=NUMBERS,
+        moments=("ts",),
+        landing=landing and landing / "transactions",
+    )
+
+
+def mapped_words(data: Data) -> dict[str, str]:
+    """churnlab's word → the source's column, for the columns that the source has."""
+    names = data.columns.model_dump()
+    if names["amount"] is not None:
+        names["unit_price"] = None
+    return {word: names[word] for word in WORDS if names[word] is not None}
+
+
+def _side(con: Backend, name: str, data: Data, landing: Path | None) -> side_tables.SideTable:
+    source = getattr(data, name)
+    if source is None:
+        return side_tables.empty(con, name)
+    columns = side_tables.schema_of(name, data).columns
+    kinds = {
+        kind: [w for w, c in columns.items() if c.metadata["kind"] == kind] for kind in ("number", "moment")
+    }
+    raw = sources.read(
+        con,
+        source,
+        side_tables.mapped(name, data),
+        section=f"data.{name}",
+        numbers=kinds["number"],
+        moments=kinds["moment"],
+        landing=landing and landing / name,
+    )
+    return side_tables.clean_side(con, raw, name, data)

@@ -1,0 +1,257 @@
+"""Gives every line of a table the first reason to refuse it, by the table's contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import ibis
+
+from churnlab.config import Data
+from churnlab.data import parsing
+from churnlab.data.contract import REASONS, holds
+from churnlab.data.reasons import (
+    DATE_MIXED,
+    DATE_UNREADABLE,
+    ERASED,
+    FLAG_UNREADABLE,
+    FORGOTTEN,
+    MALFORMED,
+    MARK_MIXED,
+    unreadable,
+)
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pandera.ibis as pa
+    from ibis.backends.duckdb import Backend
+
+PLACE = ("source_file", "source_row")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the cells of a table are to be read.
+
+    Attributes
+    ----------
+    decimal, signs, clock
+        As :func:`churnlab.data.parsing.number` and :func:`churnlab.data.parsing.moment` take them.
+    """
+
+    decimal: str
+    signs: tuple[str, ...]
+    clock: parsing.Clock
+
+
+def read_cells(raw: ir.Table, schema: pa.DataFrameSchema, reading: Reading) -> ir.Table:
+    """Adds the value of every cell.
+
+    Parameters
+    ----------
+    raw
+        What :func:`churnlab.data.sources.read` gives; `customer_id` and columns of kind `choice` have been
+        read already.
+
+    Returns
+    -------
+    ibis table
+        The columns of `raw`, every word's text moved to `cell_<word>`; `<word>` holds the value, null where
+        there is none; `problem_<word>` the code of what kept the cell from being read, else null;
+        `sign_<word>` what stands beside a number; `other_<word>` and `either_<word>` whether it reads only,
+        or also, by the other decimal mark or the other order of day and month.
+    """
+    words = [word for word in schema.columns if word in raw.columns]
+    table = raw.mutate(**{f"cell_{word}": raw[word] for word in words if f"cell_{word}" not in raw.columns})
+    kinds = {word: schema.columns[word].metadata["kind"] for word in words}
+    numbers = [word for word in words if kinds[word] == "number"]
+    if numbers:
+        table = parsing.numbers(table, numbers, reading.decimal, list(reading.signs))
+    for word in words:
+        if kinds[word] == "moment":
+            table = parsing.moments(table, word, reading.clock)
+    texts = {word: parsing.filled(table[f"cell_{word}"]) for word in words if kinds[word] == "text"}
+    flags = {word: parsing.flag(table[f"cell_{word}"]) for word in words if kinds[word] == "flag"}
+    table = table.mutate(**texts, **flags)
+    may_be_blank = {word for word in words if schema.columns[word].nullable}
+    return table.mutate(
+        **{
+            f"problem_{word}": _unread(table, word, kinds[word], word in may_be_blank)
+            for word in words
+            if kinds[word] in ("number", "moment", "flag")
+        }
+    )
+
+
+def _unread(table: ir.Table, word: str, kind: str, may_be_blank: bool) -> ir.StringValue:
+    """The code of a cell that gave no value though it had to."""
+    wrong = table[word].isnull()
+    if may_be_blank:
+        blank = parsing.is_blank(table[f"cell_{word}"])
+        if f"typed_{word}" in table.columns:
+            blank = blank & table[f"typed_{word}"].isnull()
+        wrong = wrong & ~blank
+    codes = {"number": unreadable(word).code, "moment": DATE_UNREADABLE.code, "flag": FLAG_UNREADABLE.code}
+    return wrong.ifelse(codes[kind], ibis.null("string"))
+
+
+def refuse_mixed(lines: ir.Table, schema: pa.DataFrameSchema) -> ir.Table:
+    """Refuses cells that read two ways, in files where some cell reads only the other way."""
+    for word, column in schema.columns.items():
+        if f"either_{word}" not in lines.columns:
+            continue
+        files = (
+            lines.filter(lines[f"other_{word}"], lines["reason"].fill_null("") != MALFORMED.code)
+            .select("source_file")
+            .distinct()
+        )
+        names = files.to_pyarrow()["source_file"].to_pylist()
+        if names:
+            code = DATE_MIXED.code if column.metadata["kind"] == "moment" else MARK_MIXED.code
+            lines = refuse(lines, lines[f"either_{word}"] & lines["source_file"].isin(names), code, word)
+    return lines
+
+
+def judge(table: ir.Table, schema: pa.DataFrameSchema) -> ir.Table:
+    """Adds `reason`, the code of the first thing wrong with a line (null: nothing), and its `column`."""
+    found = [(table["malformed"].notnull(), MALFORMED.code, "")]
+    for word, column in schema.columns.items():
+        if f"problem_{word}" in table.columns:
+            problem = table[f"problem_{word}"]
+            found.append((problem.notnull(), problem, word))
+        if word in table.columns:
+            found += [(~holds(check, table, word), check.name, word) for check in column.checks]
+    return table.mutate(
+        reason=ibis.cases(*((wrong, code) for wrong, code, _ in found), else_=ibis.null("string")),
+        column=ibis.cases(*((wrong, word) for wrong, _, word in found), else_=""),
+    )
+
+
+def refuse(table: ir.Table, wrong: ir.BooleanValue, code: str, column: str = "") -> ir.Table:
+    """Gives a reason to lines that have none yet."""
+    now = table["reason"].isnull() & wrong.fill_null(False)
+    return table.mutate(reason=now.ifelse(code, table["reason"]), column=now.ifelse(column, table["column"]))
+
+
+def set_down(con: Backend, table: ir.Table, words: list[str], kept: tuple[str, ...], data: Data) -> ir.Table:
+    """Judged lines as a table of the engine, so that they are read once.
+
+    Returns
+    -------
+    ibis table
+        source_file, source_row, reason, column, the columns of `kept` and those of :func:`refuse_mixed` that
+        there are, likeness (equal in equal lines), and of refused lines raw and looks.
+    """
+    flags = [name for name in table.columns if name.startswith(("other_", "either_"))]
+    columns = [name for name in (*kept, *flags) if name in table.columns]
+    refused = table["reason"].notnull()
+    lines = table.select(
+        *PLACE,
+        "reason",
+        "column",
+        *columns,
+        likeness=_likeness(table, words, data),
+        raw=refused.ifelse(as_json(table, words, not data.privacy.hash_ids), ibis.null("string")),
+        looks=refused.ifelse(looks(table, words), ibis.null("string")),
+    )
+    return con.create_table(ibis.util.gen_name("lines"), lines, temp=True)
+
+
+def _likeness(table: ir.Table, words: list[str], data: Data) -> ir.Value:
+    """What equal lines share. Where lines are refused by it, chance must not make two lines equal."""
+    line = ibis.struct({word: table[f"cell_{word}"] for word in words})
+    if {data.exact_duplicates, data.overlapping_rows, data.order_conflicts} == {"keep"}:
+        return line.hash() if data.dataset is None else ibis.null("int64")  # only counted
+    return line.cast("json").cast("string").hexdigest("md5")
+
+
+def with_content(
+    con: Backend, compared: ir.Table, before: ir.Table, raw: ir.Table, words: list[str], data: Data
+) -> ir.Table:
+    """Adds raw and looks to the lines that were refused beside others; `before` is what was set down.
+
+    `raw` is read again for those lines only, so that the cells of accepted lines need not be kept.
+    """
+    if compared is before:
+        return before
+    lines = con.create_table(ibis.util.gen_name("lines"), compared, temp=True)
+    newly = lines.filter(lines["reason"].notnull(), lines["raw"].isnull()).select(*PLACE, "reason", "column")
+    source = raw.mutate(**{f"cell_{word}": raw[word] for word in words if f"cell_{word}" not in raw.columns})
+    found = source.inner_join(newly, PLACE)
+    found = found.select(
+        *PLACE, found_raw=as_json(found, words, not data.privacy.hash_ids), found_looks=looks(found, words)
+    )
+    joined = lines.left_join(con.create_table(ibis.util.gen_name("content"), found, temp=True), PLACE)
+    whole = joined.select(
+        *(name for name in lines.columns if name not in ("raw", "looks")),
+        raw=joined["raw"].coalesce(joined["found_raw"]),
+        looks=joined["looks"].coalesce(joined["found_looks"]),
+    )
+    return con.create_table(ibis.util.gen_name("lines"), whole, temp=True)
+
+
+def as_json(table: ir.Table, words: list[str], keep_malformed: bool) -> ir.StringValue:
+    """The cells of a line, or the text of a malformed row; nothing of who asked to be forgotten."""
+    row = ibis.struct({word: table[f"cell_{word}"] for word in words}).cast("json").cast("string")
+    broken = ibis.struct({"row": table["malformed"]}).cast("json").cast("string")
+    shown = table["malformed"].notnull().ifelse(broken if keep_malformed else ERASED, row)
+    return (table["reason"] == FORGOTTEN.code).ifelse(ERASED, shown)
+
+
+def quarantine(table: ir.Table, name: str) -> ir.Table:
+    """The refused lines in the shape of :data:`churnlab.data.contract.QUARANTINE`."""
+    refused = table.filter(table["reason"].notnull())
+    remedies = ((refused["reason"] == code, text) for code, text in REASONS.items())
+    return refused.select(
+        ibis.literal(name).name("table"),
+        "source_file",
+        "source_row",
+        "reason",
+        "column",
+        ibis.cases(*remedies, else_="").name("detail"),
+        "raw",
+    )
+
+
+def looks(table: ir.Table, words: list[str]) -> ir.StringValue:
+    """The shape of the cell that is wrong; "" where the line as a whole is."""
+    return ibis.cases(*((table["column"] == word, shape(table[f"cell_{word}"])) for word in words), else_="")
+
+
+def summary(lines: ir.Table) -> dict[str, Any]:
+    """Rows read, accepted and refused; and of each reason how many, how to mend it, and the first place.
+
+    Parameters
+    ----------
+    lines
+        source_file, source_row, reason, column, looks.
+    """
+    counted = lines.group_by("reason").aggregate(rows=lines.count())
+    counts = {row["reason"]: row["rows"] for row in counted.to_pyarrow().to_pylist()}
+    accepted = counts.pop(None, 0)
+    refused = lines.filter(lines["reason"].notnull())
+    place = ibis.row_number().over(group_by="reason", order_by=[refused[name] for name in PLACE])
+    firsts = refused.mutate(place=place).filter(ibis._.place == 0).order_by("reason")
+    examples = {
+        row["reason"]: {name: row[name] for name in (*PLACE, "column", "looks")}
+        for row in firsts.select("reason", *PLACE, "column", "looks").to_pyarrow().to_pylist()
+    }
+    reasons = sorted(counts)
+    return {
+        "rows_read": accepted + sum(counts.values()),
+        "rows_accepted": accepted,
+        "rows_quarantined": sum(counts.values()),
+        "quarantined_by_reason": {reason: counts[reason] for reason in reasons},
+        "refused": [
+            {"reason": reason, "rows": counts[reason], "remedy": REASONS[reason], "first": examples[reason]}
+            for reason in reasons
+        ],
+    }
+
+
+def shape(cell: ir.StringValue) -> ir.StringValue:
+    """What a cell looks like without what it says: a for letters, 9 for digits, 30 characters at most."""
+    steps: Mapping[str, str] = {r"\p{L}": "a", r"\p{N}": "9"}
+    return reduce(lambda text, step: text.re_replace(*step), steps.items(), cell.substr(0, 30))
