@@ -1,4 +1,4 @@
-"""DVC stage `report`: one self-contained page, and the first rows of the list on the terminal."""
+"""DVC stage `report`: one self-contained page, and the first rows of the list on a terminal."""
 
 from __future__ import annotations
 
@@ -74,8 +74,19 @@ def notes(work: Workspace) -> list[str]:
 
 
 def show(plan: pd.DataFrame, work: Workspace) -> None:
-    """Where the list and the page are, and the list's first ten rows."""
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    """Where the list and the page are; on a terminal, the list's first ten rows.
+
+    What is not a terminal may be a log, and logs hold no ids.
+    """
+    console = Console(highlight=False)
+    if sys.stdout.isatty():
+        console.print(first_rows(plan))
+    console.print(f"Priority list: {work.priority_list} (and .csv)", soft_wrap=True, markup=False)
+    console.print(f"Report:        {work.report}", soft_wrap=True, markup=False)
+
+
+def first_rows(plan: pd.DataFrame) -> Table:
+    """The top of the list for the eye."""
     table = Table(
         title=f"The list, from the top of {len(plan)} customers", title_justify="left", box=SIMPLE_HEAD
     )
@@ -83,9 +94,7 @@ def show(plan: pd.DataFrame, work: Workspace) -> None:
         table.add_column(title, justify="right" if is_numeric_dtype(plan[name]) else "left", no_wrap=True)
     for row in plan.head(SHOWN_ROWS)[list(SHOWN.values())].itertuples(index=False):
         table.add_row(*(f"{cell:,.2f}" if isinstance(cell, float) else escape(str(cell)) for cell in row))
-    console.print(table)
-    console.print(f"Priority list: {work.priority_list} (and .csv)", soft_wrap=True, markup=False)
-    console.print(f"Report:        {work.report}", soft_wrap=True, markup=False)
+    return table
 
 
 if __name__ == "__main__":

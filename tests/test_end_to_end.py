@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -188,11 +189,23 @@ def test_the_list_keeps_to_budget_and_capacity(ran):
     )
 
 
-def test_the_end_of_a_run_shows_the_list_and_where_it_is(ran):
-    lines = ran.said.splitlines()
+SAID = ["Priority list: outputs/priority_list.parquet (and .csv)", "Report:        outputs/report.html"]
+
+
+def test_the_end_of_a_run_shows_where_the_list_is(ran):
+    """What is no terminal may be a log, and names nobody."""
+    assert ran.said.splitlines() == SAID
+
+
+def test_on_a_terminal_the_end_shows_the_top_of_the_list(ran, monkeypatch):
+    screen = StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.chdir(ran.folder)
+    with redirect_stdout(screen):
+        cli.app(["report", "--params", "params.yaml"], standalone_mode=False)
+    lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in screen.getvalue().splitlines()]
     assert max(len(line) for line in lines) <= 80
-    assert "Priority list: outputs/priority_list.parquet (and .csv)" in lines
-    assert "Report:        outputs/report.html" in lines
+    assert lines[-2:] == SAID
     shown = [line.split()[1] for line in lines if line.split() and line.split()[0].isdigit()]
     assert shown == ran.table("priority_list")["customer_id"].head(10).tolist()
 
