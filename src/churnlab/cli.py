@@ -153,7 +153,8 @@ def profile(
     from churnlab.report.profile_summary import show
 
     settings = read_params(params)
-    found, work = profile_source(settings), Workspace.of(settings)
+    work = Workspace.of(settings)
+    found = profile_source(settings, work.landing)
     folder = out or work.profile.parent
     write_json(found.to_dict(), folder / work.profile.name)
     page = render(found, settings.report.title, settings.report.currency_symbol)

@@ -233,7 +233,7 @@ class Gates(Section):
     """
 
     fewest_customers: int = Field(default=5, ge=1)
-    fewest_repeat_customers: int = Field(default=1, ge=0)
+    fewest_repeat_customers: int = Field(default=0, ge=0)
     min_customers: int = Field(default=100, ge=1)
     min_repeat_customers: int = Field(default=30, ge=1)
     min_history_horizons: int = Field(default=3, ge=1)

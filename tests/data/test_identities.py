@@ -19,8 +19,8 @@ def judged(con, settings, tmp_path):
     def run(*cells, **changes):
         privacy = {"forgotten": str(tmp_path / "forgotten.csv")} | changes.pop("privacy", {})
         data = settings("x.csv", privacy=privacy, **changes)
-        raw = con.create_table("ids", pa.table({"n": range(len(cells)), "customer_id": pa.array(cells, pa.string())}),
-                               temp=True, overwrite=True)  # fmt: skip
+        lines = pa.table({"n": range(len(cells)), "customer_id": pa.array(cells, pa.string())})
+        raw = con.create_table("ids", lines, temp=True, overwrite=True)
         rows = identities.identified(con, raw, data).order_by("n").to_pyarrow().to_pylist()
         return [(row["customer_id"], row["problem_customer_id"]) for row in rows]
 

@@ -1,4 +1,4 @@
-"""Authority: cells read by hand; jdatetime and zoneinfo as peers; the law that a written number reads back."""
+"""Authority: cells read by hand; jdatetime and zoneinfo as peers; a written number reads back."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo

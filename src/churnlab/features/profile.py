@@ -122,7 +122,7 @@ def profile(orders: ir.Table, quarantine: ir.Table, summary: Mapping[str, Any], 
         columns={name: column in orders.columns for name, column in OPTIONAL.items()},
         horizon_days=params.features.horizon_days,
         shop=_shop(orders, as_of, summary, params) if as_of else None,
-        cautions=tuple(cautions(orders, as_of)) if as_of else (),
+        cautions=(*summary.get("cautions", ()), *(cautions(orders, as_of) if as_of else ())),
     )
 
 

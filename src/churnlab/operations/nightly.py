@@ -76,7 +76,7 @@ def score_source(
         rows={**rows, "scored": len(scores)},
         as_of=day,
         params=params_version(params),
-        notes=[*found.cautions, *cautions(known.filter(known.day <= day)), *scorer.notes],
+        notes=[*found.cautions, *cautions(known.filter(known.day <= day), day), *scorer.notes],
         **vars(source),
     )
     manifest.write(out / "manifest.json")

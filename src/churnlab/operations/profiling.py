@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churnlab.config import Params
-from churnlab.data import cleaning, sources
+from churnlab.data.ingestion import ingest
 from churnlab.engine import connect
 from churnlab.features.profile import Profile, profile
 
@@ -13,8 +14,13 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 
-def profile_source(params: Params) -> Profile:
+def profile_source(params: Params, landing: Path | None = None) -> Profile:
     """What is in the source that the parameters name.
+
+    Parameters
+    ----------
+    landing
+        Where an incremental source keeps what it has read.
 
     Raises
     ------
@@ -23,11 +29,12 @@ def profile_source(params: Params) -> Profile:
     ConfigError
         A key of the section `data` is not usable.
     """
-    return profile(*_ingested(params), params)
+    return profile(*_ingested(params, landing), params)
 
 
-def _ingested(params: Params) -> tuple[ir.Table, ir.Table, dict[str, Any]]:
+def _ingested(params: Params, landing: Path | None) -> tuple[ir.Table, ir.Table, dict[str, Any]]:
     """Orders, quarantine and summary."""
     con = connect(params.engine)
-    cleaned = cleaning.clean(con, sources.read(con, params.data), params.data)
-    return con.create_table("orders", cleaned.orders.to_pyarrow()), cleaned.quarantine, cleaned.summary
+    found = ingest(con, params.data, landing)
+    summary = found.summary | {"cautions": found.cautions}
+    return con.create_table("orders", found.orders.to_pyarrow()), found.quarantine, summary
