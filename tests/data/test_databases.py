@@ -280,6 +280,7 @@ def test_a_login_that_the_server_refuses_names_nobody(monkeypatch, postgres_url)
     assert not [part for part in ("bobthebuyer", "s3cr3tword", url.query["host"]) if part in text]
 
 
+@pytest.mark.filterwarnings("error")
 def test_an_address_that_the_driver_does_not_understand_is_not_repeated(monkeypatch, tmp_path):
     (tmp_path / "a.db").touch()
     for url in (f"sqlite:///{tmp_path}/a.db?s3cr3tword=1", "postgresql://bobthebuyer@host/x?s3cr3tword=1"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,7 +77,9 @@ def _connected(url: sa.URL, database: Database) -> Iterator[sa.Connection]:
     if backend == "sqlite":
         _check_sqlite_file(url)
     only_reading = {"read_only": True} if backend == "duckdb" else {}
-    engine = sa.create_engine(url, poolclass=NullPool, connect_args=only_reading, hide_parameters=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sa.exc.SAWarning)  # they repeat parts of the URL
+        engine = sa.create_engine(url, poolclass=NullPool, connect_args=only_reading, hide_parameters=True)
     with engine.connect() as connection:
         yield connection.execution_options(
             stream_results=True, yield_per=database.chunk_rows, **_read_only_options(connection, backend)
