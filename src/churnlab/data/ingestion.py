@@ -12,6 +12,7 @@ from churnlab.config import Data
 from churnlab.data import cleaning, datasets, side_tables, sources
 from churnlab.data.contract import NUMBERS, WORDS
 from churnlab.data.likenesses import strangers
+from churnlab.data.parquet_files import scanned
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -62,8 +63,12 @@ def ingest(con: Backend, data: Data, landing: Path | None = None) -> Ingested:
     DataError
         A source cannot be read.
     """
-    cleaned = cleaning.clean(con, _transactions(con, data, landing), data)
-    sides = {name: _side(con, name, data, landing) for name in SIDE_TABLES}
+    with scanned("data"):
+        cleaned = cleaning.clean(con, _transactions(con, data, landing), data)
+    sides = {}
+    for name in SIDE_TABLES:
+        with scanned(f"data.{name}"):
+            sides[name] = _side(con, name, data, landing)
     quarantine = ibis.union(cleaned.quarantine, *(side.quarantine for side in sides.values()), distinct=False)
     doubts = [*cleaned.cautions]
     for name, side in sides.items():

@@ -12,6 +12,7 @@ import pandas as pd
 from churnlab.config import Features
 from churnlab.errors import DataError
 from churnlab.features.outcomes import outcomes
+from churnlab.features.signals import NOTHING, Signals
 from churnlab.features.snapshots import (
     FeatureSpec,
     feature_spec,
@@ -93,7 +94,9 @@ class LearningPlan:
         )
 
 
-def learning_plan(orders: ir.Table, cutoff: date, horizon_days: int, settings: Features) -> LearningPlan:
+def learning_plan(
+    orders: ir.Table, cutoff: date, horizon_days: int, settings: Features, signals: Signals = NOTHING
+) -> LearningPlan:
     """Lay out the snapshots that the history up to `cutoff` allows.
 
     Raises
@@ -119,7 +122,7 @@ def learning_plan(orders: ir.Table, cutoff: date, horizon_days: int, settings: F
         year_before = _year_before(first, cutoff, calibration, settings)
     days = tuple(sorted({*snapshots, *year_before}, reverse=True))
     earliest = (min([*days, cutoff]) - first).days + 1
-    spec = feature_spec(known, settings, earliest, horizon_days)
+    spec = feature_spec(known, settings, earliest, horizon_days, signals)
     scale = money_scale_at(known, cutoff)
     return LearningPlan(cutoff, horizon_days, label_days, days, calibration, year_before, spec, scale)
 
@@ -133,12 +136,14 @@ def _year_before(
     return tuple(day for day in days if day >= oldest) if days[0] >= oldest else ()
 
 
-def labelled_snapshots(orders: ir.Table, plan: LearningPlan) -> Iterator[pd.DataFrame]:
+def labelled_snapshots(
+    orders: ir.Table, plan: LearningPlan, signals: Signals = NOTHING
+) -> Iterator[pd.DataFrame]:
     """One block per snapshot, newest first: customer_id, cutoff, features, churned, n_purchases, spend."""
     for day in plan.snapshots:
         if day + timedelta(days=plan.label_days) > plan.cutoff:
             raise AssertionError(f"the outcomes of {day} are not known at {plan.cutoff}")
-        features = snapshot(orders, day, plan.spec, plan.money_scale)
+        features = snapshot(orders, day, plan.spec, plan.money_scale, signals)
         block = features.merge(
             outcomes(orders, day, plan.label_days), on="customer_id", validate="one_to_one"
         )
@@ -146,9 +151,11 @@ def labelled_snapshots(orders: ir.Table, plan: LearningPlan) -> Iterator[pd.Data
         yield block
 
 
-def current_snapshot(orders: ir.Table, plan: LearningPlan, as_of: date | None = None) -> pd.DataFrame:
+def current_snapshot(
+    orders: ir.Table, plan: LearningPlan, as_of: date | None = None, signals: Signals = NOTHING
+) -> pd.DataFrame:
     """Every customer as known at `as_of` (the plan's cutoff unless given), in the plan's columns."""
-    return snapshot(orders, as_of or plan.cutoff, plan.spec, plan.money_scale)
+    return snapshot(orders, as_of or plan.cutoff, plan.spec, plan.money_scale, signals)
 
 
 def money_columns(names: list[str]) -> list[str]:

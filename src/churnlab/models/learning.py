@@ -30,7 +30,7 @@ RECENCY_PENALTY = 1.0
 LEAST_SHIFT = 0.01  # a season of less is none
 UNSTEADY = 0.2
 # Totals that keep growing with a customer's age: of no use to a learner that has never seen such ages.
-GROWING = ("T", "recency", "frequency", "paid_repeats", "total_spend")
+GROWING = ("T", "recency", "frequency", "paid_repeats", "total_spend", "days_since_signup", "referrals")
 
 
 def fit_forecaster(

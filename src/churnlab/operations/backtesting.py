@@ -17,7 +17,8 @@ from churnlab.config import Params
 from churnlab.data.ingestion import ingest
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
-from churnlab.evaluation.backtest import Backtest, backtest, measured, truth_after
+from churnlab.evaluation.backtest import Backtest, backtest, measured, quiet, truth_after
+from churnlab.features.signals import Signals
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -66,12 +67,14 @@ def backtest_source(
     con = connect(params.engine)
     found = ingest(con, params.data, landing)
     orders = con.create_table("orders", found.orders.to_pyarrow())
+    signals = Signals.of(found.customers, found.interactions, found.contacts)
     _require_reach(orders, days)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     tables = []
     for cutoff in days:
         with errors.status(f"backtest {cutoff}") if sys.stderr.isatty() else nullcontext():
-            test = backtest(orders, cutoff, horizon, params, found.summary["data_version"])
+            version = found.summary["data_version"]
+            test = backtest(orders, cutoff, horizon, params, version, quiet, signals)
         tables.append(test.predictions.assign(cutoff=cutoff) if len(days) > 1 else test.predictions)
         _tell(test, truth_after(orders, cutoff, horizon), errors)
     write_parquet(pd.concat(tables, ignore_index=True), out)
