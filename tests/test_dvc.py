@@ -135,7 +135,9 @@ def test_no_dep_is_idle(name):
     code = [file.relative_to(ROOT).as_posix() for file in closure(name)]
     made = [path for stage in STAGES.values() for path in written(stage)]
     idle = [
-        dep for dep in STAGES[name]["deps"] if not any(lies_under(path, [dep]) for path in [*code, *made, *LISTS])
+        dep
+        for dep in STAGES[name]["deps"]
+        if not any(lies_under(path, [dep]) for path in [*code, *made, *LISTS])
     ]
     assert not idle
 

@@ -25,8 +25,8 @@ from churnlab.config import Params, Section
 
 ROOT = Path(__file__).parents[1]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-# `ingest` reads these for other sources than a CSV of one currency; `prioritise` names the data and the horizon in
-# a run's record only where `register` did not make one before
+# `ingest` reads these for other sources than a CSV of one currency; `prioritise` names the data and the
+# horizon in a run's record only where `register` did not make one before
 SELDOM_READ = {
     "ingest": {"data.excel_sheet", "data.vanished_files", "data.rates", "data.privacy.key_env"},
     "prioritise": {"data.dataset", "features.horizon_days"},

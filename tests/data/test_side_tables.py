@@ -175,3 +175,11 @@ def test_every_column_of_a_contract_is_said_in_words():
         schema = side_tables.schema_of(name, None)
         assert schema.description
         assert all(column.description for column in schema.columns.values())
+
+
+def test_a_table_of_which_much_is_refused_is_told(shop):
+    rows = [["", "2024-01-03"], *[["a", "2024-01-03"]] * 18]
+    found = shop(contacts=(["customer_id", "ts"], rows, {}))
+    [caution] = found.cautions
+    assert caution.startswith("5% of the 19 lines of contacts are refused, 1 of them as customer_id_missing")
+    assert shop(contacts=(["customer_id", "ts"], [*rows, rows[1], rows[1]], {})).cautions == []

@@ -13,7 +13,7 @@ import ibis
 from churnlab.config import Data
 from churnlab.data import cleaning, datasets, side_tables, sources
 from churnlab.data.contract import NUMBERS, WORDS
-from churnlab.data.likenesses import strangers
+from churnlab.data.doubts import many_refused, strangers
 from churnlab.data.orders import data_version
 from churnlab.data.parquet_files import scanned
 
@@ -73,9 +73,9 @@ def ingest(con: Backend, data: Data, landing: Path | None = None) -> Ingested:
         with scanned(f"data.{name}"):
             sides[name] = _side(con, name, data, landing)
     quarantine = ibis.union(cleaned.quarantine, *(side.quarantine for side in sides.values()), distinct=False)
-    doubts = [*cleaned.cautions]
+    doubts = [*many_refused("transactions", cleaned.summary), *cleaned.cautions]
     for name, side in sides.items():
-        doubts += strangers(side.table, cleaned.orders, name)
+        doubts += [*many_refused(name, side.summary), *strangers(side.table, cleaned.orders, name)]
     return Ingested(
         orders=cleaned.orders,
         quarantine=quarantine.order_by("table", "source_file", "source_row"),
