@@ -211,3 +211,19 @@ def test_two_are_forgotten(shop):
     for stage in ("prioritise", "report"):
         assert shop.churnlab(stage).returncode == 0
     assert shop.naming(first) == {"log.csv"}
+
+
+def test_the_source_does_not_bring_them_back(shop):
+    """After the one above: their lines are still in the source, and refused without what they say."""
+    forgotten = pd.read_parquet(shop.folder / "data" / "orders.parquet")["customer_id"].iloc[0]
+    assert shop.churnlab("forget", forgotten).returncode == 0
+    done = shop.churnlab("ingest")
+    assert done.returncode == 0
+    assert MARK not in done.stdout + done.stderr
+    assert [shop.naming(name) for name in (forgotten, REFUSED)] == [{"log.csv"}] * 2
+    quarantine = pd.read_parquet(shop.folder / "data" / "quarantine.parquet")
+    theirs = quarantine[quarantine["reason"] == "customer_forgotten"]
+    assert len(theirs) > 1
+    assert set(theirs["raw"]) == {'{"erased": true}'}
+    rows = json.loads((shop.folder / "data" / "ingest.json").read_text(encoding="utf-8"))
+    assert rows["rows_read"] == rows["rows_accepted"] + len(quarantine)
