@@ -14,6 +14,7 @@ from rich.table import Table
 from churnlab.config import Params
 from churnlab.decisions.key_figures import key_figures
 from churnlab.engine import connect, read_parquet, write_text
+from churnlab.features.gates import Gate, sentences
 from churnlab.models.scorer import Scorer
 from churnlab.pipelines._files import ingested, read_json
 from churnlab.pipelines._record import figures
@@ -61,9 +62,11 @@ def run(params: Params) -> None:
 
 
 def notes(work: Workspace) -> list[str]:
-    """Reservations of the model and of its promotion."""
+    """Reservations of the data, of the model and of its promotion."""
     registered = read_json(work.registration)
-    kept = [*Scorer.load(work.packaged_model).notes]
+    thin = [Gate(**gate) for gate in read_json(work.gates)["gates"]]
+    # what was not fitted at all, the model's own notes tell
+    kept = [*sentences([gate for gate in thin if gate.fitted]), *Scorer.load(work.packaged_model).notes]
     if not registered["beats_baselines"]:
         found = "; ".join(registered["findings"])
         kept.append(f"In the backtest this model did not beat every baseline: {found}")

@@ -134,6 +134,36 @@ def backtest(
     typer.echo(out)
 
 
+@app.command()
+def profile(
+    params: ParamsFile = DEFAULT_PARAMS,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for profile.html and profile.json; the workspace's reports.")
+    ] = None,
+) -> None:
+    """Look at the source before anything is fitted: rows, customers, gaps, a horizon to ask for."""
+    from rich.console import Console
+
+    from churnlab.config import read_params
+    from churnlab.engine import write_text
+    from churnlab.operations.profiling import profile_source
+    from churnlab.pipelines._files import write_json
+    from churnlab.pipelines._run import Workspace
+    from churnlab.report.profile_page import render
+    from churnlab.report.profile_summary import show
+
+    settings = read_params(params)
+    work = Workspace.of(settings)
+    found = profile_source(settings, work.landing)
+    folder = out or work.profile.parent
+    write_json(found.to_dict(), folder / work.profile.name)
+    page = render(found, settings.report.title, settings.report.currency_symbol)
+    write_text(page, folder / work.profile_page.name)
+    show(found, Console(highlight=False))
+    for path in (work.profile_page, work.profile):
+        typer.echo(folder / path.name)
+
+
 @models.command("list")
 def list_models(params: ParamsFile = DEFAULT_PARAMS) -> None:
     """Every version, newest first, with its aliases and its gains over BTYD alone."""

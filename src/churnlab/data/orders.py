@@ -124,4 +124,6 @@ def _content(column: pa.Array) -> Iterator[tuple[str, bytes]]:
             .tobytes(),
         )
     else:
+        if pa.types.is_boolean(column.type):
+            column = pc.fill_null(column, False)  # as null, its bytes would be an address
         yield "values", column.to_numpy(zero_copy_only=False).tobytes()
