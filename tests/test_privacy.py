@@ -126,6 +126,9 @@ def test_secrets_of_the_environment_are_kept_nowhere(shop):
         ("columns", {"customer_id": "customer_id", "ts": "amount", "amount": "amount"}),
         ("columns", {"customer_id": "customer", "ts": "ts", "amount": "amount"}),
         ("earliest_date", "2030-01-01"),
+        ("database", f"postgresql://shop:{SECRET}@db.example/shop"),
+        ("database", {"url": [f"postgresql://db.example/shop?user=shop&password={SECRET}"], "table": "t"}),
+        ("database", {"url": f"postgresql://shop:{SECRET}@db.example/shop", "table": "t"}),
     ],
 )
 def test_what_a_mistake_says_names_nobody(shop, tmp_path, key, value):
@@ -136,6 +139,14 @@ def test_what_a_mistake_says_names_nobody(shop, tmp_path, key, value):
     done = churnlab(tmp_path, "ingest", "--params", "params.yaml")
     assert done.returncode == 2
     assert MARK not in done.stdout + done.stderr and SECRET not in done.stdout + done.stderr
+
+
+def test_a_file_without_a_header_is_refused_without_its_first_row(shop, tmp_path):
+    (tmp_path / "log.csv").write_text(f"{REFUSED},2024-01-05,5.00\n" * 2, encoding="utf-8")
+    (tmp_path / "params.yaml").write_bytes((shop.folder / "params.yaml").read_bytes())
+    done = churnlab(tmp_path, "ingest")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "write a header row" in done.stderr and MARK not in done.stderr
 
 
 def duplicated(*_: object) -> None:
