@@ -231,7 +231,7 @@ def test_the_source_does_not_bring_them_back(shop):
     done = shop.churnlab("ingest")
     assert done.returncode == 0
     assert MARK not in done.stdout + done.stderr
-    assert [shop.naming(name) for name in (forgotten, REFUSED)] == [{"log.csv"}] * 2
+    assert [shop.naming(name) for name in (forgotten, REFUSED, BROKEN)] == [{"log.csv"}] * 3
     quarantine = pd.read_parquet(shop.folder / "data" / "quarantine.parquet")
     theirs = quarantine[quarantine["reason"] == "customer_forgotten"]
     assert len(theirs) > 1
