@@ -238,3 +238,43 @@ def test_the_source_does_not_bring_them_back(shop):
     assert set(theirs["raw"]) == {'{"erased": true}'}
     rows = json.loads((shop.folder / "data" / "ingest.json").read_text(encoding="utf-8"))
     assert rows["rows_read"] == rows["rows_accepted"] + len(quarantine)
+
+
+def test_with_hashed_ids_only_the_source_names_customers(shop, tmp_path):
+    """And those who hold the key find a customer by the pseudonym, until the customer is forgotten."""
+    settings = yaml.safe_load((shop.folder / "params.yaml").read_text(encoding="utf-8"))
+    settings["data"] |= {"privacy": {"hash_ids": True, "key_env": "SHOP_KEY"}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    (tmp_path / "log.csv").write_bytes((shop.folder / "log.csv").read_bytes())
+    hashed = Shop(tmp_path, "")
+    assert hashed.churnlab("ingest").returncode == 0
+    assert hashed.naming(MARK) == {"log.csv"}
+    name = f"c.c000{MARK}"
+    found = hashed.churnlab("pseudonym", name).stdout.split()
+    assert found[0] == name
+    assert "data/orders.parquet" in hashed.naming(found[1])
+    done = hashed.churnlab("forget", name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert hashed.churnlab("ingest").returncode == 0
+    assert hashed.naming(found[1]) == set()
+    assert hashed.naming(MARK) == {"log.csv"}
+
+
+def test_lines_that_landed_are_emptied_and_not_read_again(shop, tmp_path):
+    settings = yaml.safe_load((shop.folder / "params.yaml").read_text(encoding="utf-8"))
+    settings["data"] |= {"path": "drops", "incremental": True}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    (tmp_path / "drops").mkdir()
+    (tmp_path / "drops" / "log.csv").write_bytes((shop.folder / "log.csv").read_bytes())
+    landed = Shop(tmp_path, "")
+    assert landed.churnlab("ingest").returncode == 0
+    before = json.loads((tmp_path / "data" / "ingest.json").read_text(encoding="utf-8"))
+    name = f"c.c000{MARK}"
+    assert any(file.startswith("data/landing/") for file in landed.naming(name))
+    for words in (["forget", name], ["ingest"]):
+        done = landed.churnlab(*words)
+        assert (done.returncode, MARK in done.stdout + done.stderr) == (0, False)
+        assert landed.naming(name) == {"drops/log.csv"}
+    after = json.loads((tmp_path / "data" / "ingest.json").read_text(encoding="utf-8"))
+    assert after["rows_read"] == before["rows_read"]
+    assert after["customers"] == before["customers"] - 1
