@@ -32,9 +32,10 @@ def churnlab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 def params_file(small_log: Any, tmp_path: Path) -> Any:
     """The small shop's parameters with another source and this workspace."""
 
-    def written(path: Path | None = None) -> Path:
+    def written(path: Path | None = None, **gates: int) -> Path:
         settings = json.loads(json.dumps(small_log.settings | {"workspace": str(tmp_path)}, default=str))
         settings["data"]["path"] = str(path or small_log.csv)
+        settings["gates"] |= gates
         file = tmp_path / "params.yaml"
         file.write_text(yaml.safe_dump(settings), encoding="utf-8")
         return file
@@ -97,7 +98,7 @@ def test_features_refuses_what_no_model_can_learn_from(
     """Everybody bought once: the stage stops before any fit, says why, and leaves the gates to be read."""
     csv = tmp_path / "once.csv"
     csv.write_text("customer_id,ts,amount\n" + "".join(f"c{k},2024-01-0{1 + k % 9},5\n" for k in range(50)))
-    file = params_file(csv)
+    file = params_file(csv, fewest_repeat_customers=1)
     assert churnlab("ingest", "--params", file)[0] == 0
     code, out, err = churnlab("features", "--params", file)
     assert (code, out) == (2, "")

@@ -25,8 +25,12 @@ from churnlab.config import Params, Section
 
 ROOT = Path(__file__).parents[1]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-# `prioritise` names the data and the horizon in a run's record only where `register` did not make one before
-SELDOM_READ = {"prioritise": {"data.dataset", "features.horizon_days"}}
+# `ingest` reads these for other sources than a CSV of one currency; `prioritise` names the data and the horizon in
+# a run's record only where `register` did not make one before
+SELDOM_READ = {
+    "ingest": {"data.excel_sheet", "data.vanished_files", "data.rates", "data.privacy.key_env"},
+    "prioritise": {"data.dataset", "features.horizon_days"},
+}
 BUDGET, MAX_CONTACTS = 60.0, 12
 
 LOAD_CHAMPION = """
@@ -60,7 +64,7 @@ class Run:
 
 def leaves(at: str, value: Any) -> Iterator[str]:
     """The dotted names of the values below one; actions are compared as a whole."""
-    if isinstance(value, dict) and at != "decisions.actions":
+    if isinstance(value, dict) and value and at != "decisions.actions":
         for key, inner in value.items():
             yield from leaves(f"{at}.{key}" if at else key, inner)
     else:
