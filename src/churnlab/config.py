@@ -408,4 +408,7 @@ def _finding(found: Any) -> str:
     message = found["msg"].removeprefix("Value error, ")
     if found["type"] == "value_error":
         return message
-    return f"{message[0].lower()}{message[1:]}, not {found['input']!r}"
+    given = repr(found["input"])
+    if _PASSWORD.search(given):
+        given = "what is there: it holds a password, and is not shown"
+    return f"{message[0].lower()}{message[1:]}, not {given}"
