@@ -203,6 +203,11 @@ class Data(Source):
     def _one_source(self) -> Data:
         if sum(source is not None for source in (self.dataset, self.path, self.database)) != 1:
             raise ValueError("name one of dataset, path and database, and leave the others null")
+        sources = (self, self.customers, self.interactions, self.contacts)
+        if self.privacy.hash_ids and any(source is not None and source.incremental for source in sources):
+            raise ValueError(
+                "incremental keeps lines with the ids as written: set it to false with privacy.hash_ids"
+            )
         return self
 
 
