@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandera.ibis as pa
     from ibis.backends.duckdb import Backend
 
+MOST_HOURS = 10_000_000.0  # a thousand years: what lasts so long ends on a day that is refused
 HOURS = {"responded": "response_hours", "resolved": "resolution_hours"}
 SORTED_BY = {
     "customers": ("customer_id", "known_from", "signup"),
@@ -177,7 +178,8 @@ def _with_endings(lines: ir.Table) -> ir.Table:
     for word, hours in HOURS.items():
         end = lines[word] if word in lines.columns else ibis.null(dt.Timestamp(scale=6))
         if hours in lines.columns:
-            seconds = lines["ts"].epoch_seconds() + (lines[hours] * 3600.0).round().cast("int64")
+            within = lines[hours].clip(-MOST_HOURS, MOST_HOURS)
+            seconds = lines["ts"].epoch_seconds() + (within * 3600.0).round().cast("int64")
             end = end.coalesce(seconds.as_timestamp("s").cast(dt.Timestamp(scale=6)))
         ends[word] = end
     return lines.mutate(**ends)
