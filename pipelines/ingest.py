@@ -32,6 +32,8 @@ def run(params: Params) -> None:
     orders, quarantine = found.orders.to_pyarrow(), found.quarantine.to_pyarrow()
     require_all_rows(summary, orders, quarantine)
     write_parquet(quarantine, work.quarantine)
+    if not summary["rows_read"]:
+        raise DataError("data: the source has no lines below its header: export it again")
     if not summary["rows_accepted"]:
         reasons = ", ".join(f"{n} {reason}" for reason, n in summary["quarantined_by_reason"].items())
         raise DataError(

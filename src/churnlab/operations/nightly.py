@@ -91,6 +91,8 @@ def scoring_day(as_of: date | None, summary: dict[str, Any]) -> date:
     DataError
         Not one line of the source can be used, or the day is over ten years after the last of them.
     """
+    if not summary["rows_read"]:
+        raise DataError("data: the source has no lines below its header: export it again")
     if not summary["rows_accepted"]:
         raise DataError(
             f"data: none of {summary['rows_read']} lines can be used: churnlab ingest writes the reasons"
