@@ -102,7 +102,7 @@ def require_one_currency(lines: ir.Table, data: Data) -> None:
     Parameters
     ----------
     lines
-        stated: ISO code that the line states, null if none.
+        stated: ISO code that the line states, null if none; reason: null where the line counts.
 
     Raises
     ------
@@ -111,7 +111,8 @@ def require_one_currency(lines: ir.Table, data: Data) -> None:
     """
     if data.currency is not None:
         return
-    marks = lines.filter(lines["stated"].notnull()).select("stated").distinct()
+    counted = lines.filter(lines["stated"].notnull(), lines["reason"].isnull())
+    marks = counted.select("stated").distinct()
     # whatever stands beside a number is a mark: of a column mapped by mistake it may be part of an id
     codes = marks.filter(marks["stated"].re_search(parsing.SIGN)).order_by("stated")
     found = codes.limit(CODES_SHOWN + 1).to_pyarrow()["stated"].to_pylist()

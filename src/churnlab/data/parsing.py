@@ -20,7 +20,8 @@ NOT_BLANK = r"[^\s\p{Z}\p{Cc}\p{Cf}]"
 ISO_DATE = r"\d{4}-\d{2}-\d{2}"
 ISO_TIME = r"[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?"
 NAIVE = rf"^{ISO_DATE}({ISO_TIME})?$"
-AWARE = rf"^{ISO_DATE}{ISO_TIME} ?(Z|UTC|[+-]\d{{2}}(:?\d{{2}})?)$"
+OFFSET = r"[+-](0\d|1[0-8])(:?[0-5]\d)?"  # no clock is further from UTC than 18 hours
+AWARE = rf"^{ISO_DATE}{ISO_TIME} ?(Z|UTC|{OFFSET})$"
 
 PLAIN_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 GROUPED_NUMBER = r"^(\d{1,3}(,\d{3})+|\d{1,2}(,\d{2})+,\d{3})(\.\d*)?$"  # thousands, or lakhs
@@ -29,6 +30,8 @@ EITHER_MARK = r"^[+-]?\d{1,3}[.,]\d{3}$"  # a thousand to one reader, a fraction
 GROUP_MARKS = "'’`_\u00a0\u202f\u2009 "
 CUT = "\u241f"  # stands where a number was cut out of its text
 SIGN = r"^[A-Z]{3}$|^\p{Sc}$"  # an ISO code, or a sign of money such as €
+# no number, two signs, two numbers, half a bracket
+ODD = rf"^[^{CUT}]*$|[+-].*[+-]|{CUT}.*{CUT}|^[^(]*\)|\([^)]*$"
 
 YES = ("true", "t", "yes", "y", "1", "1.0", "on", "بله", "آری", "ναι", "نعم")
 NO = ("false", "f", "no", "n", "0", "0.0", "off", "خیر", "نه", "όχι", "لا")
@@ -130,7 +133,7 @@ def numbers(table: ir.Table, words: list[str], decimal: str, signs: list[str]) -
         lambda t, w: {
             f"whole_{w}": _ungrouped(t[f"core_{w}"]),
             f"turned_{w}": _ungrouped(t[f"core_{w}"].translate(".,", ",.")),
-            f"sign_{w}": t[f"beside_{w}"].re_replace(rf"[{CUT}()+-]|{BLANK}", "").fill_null(""),
+            f"sign_{w}": _sign(t[f"beside_{w}"]),
         },
         lambda t, w: _number(t, w, signs),
     )
@@ -166,12 +169,17 @@ def _ungrouped(core: ir.StringValue) -> ir.StringValue:
     return core.re_search(GROUPED_NUMBER).ifelse(core.replace(",", ""), core)
 
 
+def _sign(beside: ir.StringValue) -> ir.StringValue:
+    """What stands beside one number; nothing where there is no number, or are several."""
+    sign = beside.re_replace(rf"[{CUT}()+-]|{BLANK}", "")
+    return beside.re_search(ODD).ifelse("", sign).fill_null("")
+
+
 def _number(table: ir.Table, word: str, signs: list[str]) -> dict[str, ir.Value]:
     nothing = ibis.null("string")
     core, beside, sign = (table[f"{name}_{word}"] for name in ("core", "beside", "sign"))
     known = (sign == "") | sign.re_search(SIGN) | sign.isin(signs)
-    odd = rf"[+-].*[+-]|{CUT}.*{CUT}|^[^(]*\)|\([^)]*$"  # two signs, two numbers, half a bracket
-    sound = known & ~beside.re_search(odd)
+    sound = known & ~beside.re_search(ODD)
     reads, turned = (table[f"{name}_{word}"].re_search(PLAIN_NUMBER) for name in ("whole", "turned"))
     size = (sound & reads).ifelse(table[f"whole_{word}"], nothing).try_cast("float64")
     minus = beside.re_search(rf"^[^{CUT}]*-|-$|^\(.*\)$")
