@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from churnlab.config import Params, read_params
-from churnlab.errors import ChurnlabError, quotes_data, withheld
+from churnlab.errors import one_line, quotes_data, withheld
 from churnlab.operations.provenance import project_root
 from churnlab.operations.tracking_store import require_reachable
 
@@ -71,10 +71,11 @@ def main(run: Callable[[Params], None], arguments: list[str] | None = None) -> N
         params = read_params(options.params)
         require_reachable(project_root())  # before work starts, not after it is done
         run(params)
-    except ChurnlabError as error:
-        sys.stderr.write(f"{' '.join(str(error).split())}\n")
-        raise SystemExit(2) from None
     except Exception as error:
+        line = one_line(error)
+        if line is not None:
+            sys.stderr.write(f"{line}\n")
+            raise SystemExit(2) from None
         if not quotes_data(error):
             raise
         sys.stderr.write(withheld(error))

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from churnlab.errors import ChurnlabError, quotes_data, withheld
+from churnlab.errors import ChurnlabError, one_line, quotes_data, withheld
 
 # Heavy libraries are imported inside the commands: `churnlab --help` must not wait for them.
 
@@ -280,12 +280,10 @@ def main() -> None:
     """Run the command line: a mistake the user can mend is one line on stderr and exit code 2."""
     try:
         app()
-    except ChurnlabError as error:
-        _end(str(error))
     except Exception as error:
-        # by name: DuckDB is not imported where nothing was read
-        if type(error).__name__ == "OutOfMemoryException":
-            _end("engine.memory_limit: too little for this source: raise it in the file of parameters")
+        line = one_line(error)
+        if line is not None:
+            _end(line)
         if not quotes_data(error):
             raise
         sys.stderr.write(withheld(error))
@@ -293,7 +291,7 @@ def main() -> None:
 
 
 def _end(message: str) -> NoReturn:
-    sys.stderr.write(" ".join(message.split()) + "\n")
+    sys.stderr.write(f"{message}\n")
     sys.exit(2)
 
 

@@ -15,6 +15,15 @@ class ChurnlabError(Exception):
     """A mistake the user can mend. The message is one line: what, where, how to mend it."""
 
 
+def one_line(error: Exception) -> str | None:
+    """What to tell of an error that the user can mend; None if it is a mistake of the program."""
+    if isinstance(error, ChurnlabError):
+        return " ".join(str(error).split())
+    if type(error).__name__ == "OutOfMemoryException":  # DuckDB's, by name: it may not have been imported
+        return "engine.memory_limit: too little for this source: raise it in the file of parameters"
+    return None
+
+
 class ConfigError(ChurnlabError):
     """A key of params.yaml is unknown, missing or out of range."""
 
