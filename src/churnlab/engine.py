@@ -60,11 +60,16 @@ def write_atomically(path: Path, write: Any) -> None:
         with suppress(OSError):  # what could not be written may not be removable either
             temporary.unlink(missing_ok=True)
         raise DataError(
-            f"{path}: cannot be written ({error.strerror}): check the folder and the disk"
+            f"{path}: cannot be written ({cause(error)}): check the folder and the disk"
         ) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def cause(error: OSError) -> str:
+    """What the system says of it; Arrow's own words tell the number only."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def read_parquet(path: Path) -> pd.DataFrame:

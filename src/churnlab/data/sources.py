@@ -19,7 +19,8 @@ from churnlab.data.files import Found
 from churnlab.data.landing import land
 from churnlab.data.moments import is_moment, iso
 from churnlab.data.raw_lines import Request, Row
-from churnlab.errors import ConfigError
+from churnlab.engine import cause
+from churnlab.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -86,9 +87,7 @@ def _read_database(con: Backend, request: Request) -> ir.Table:
     assert source.database is not None  # read: only then
     if source.incremental:
         raise ConfigError(f"{request.section}.incremental: is for files: set it to false for a database")
-    target = _temporary(con)
-    raw_lines.write([(databases.name(source.database), databases.rows(request))], request, target, typed=True)
-    return _raw(con, [target])
+    return _set_down(con, [(databases.name(source.database), databases.rows(request))], request, typed=True)
 
 
 def _tables(con: Backend, found: list[Found], request: Request) -> list[ir.Table]:
@@ -99,14 +98,27 @@ def _tables(con: Backend, found: list[Found], request: Request) -> list[ir.Table
     tables = parquet_files.tables(con, groups["parquet"], request)
     for group in ("text", "typed"):
         if groups[group]:
-            target = _temporary(con)
-            raw_lines.write(_rows(groups[group], request), request, target, typed=group == "typed")
-            tables.append(_raw(con, [target]))
+            tables.append(_set_down(con, _rows(groups[group], request), request, typed=group == "typed"))
     return tables
 
 
 def _rows(found: Iterable[Found], request: Request) -> Iterator[tuple[str, Iterator[Row]]]:
     return ((file.name, READERS[file.kind](file.path, file.name, request)) for file in found)
+
+
+def _set_down(
+    con: Backend, records: Iterable[tuple[str, Iterable[Row]]], request: Request, *, typed: bool
+) -> ir.Table:
+    """Records as a table, by way of a file for the time of the connection."""
+    try:
+        target = _temporary(con)
+        raw_lines.write(records, request, target, typed=typed)
+    except OSError as error:  # of writing: readers tell their own as DataError
+        raise DataError(
+            f"{tempfile.gettempdir()}: cannot be written ({cause(error)}): free space there, or name "
+            "another folder in the environment variable TMPDIR"
+        ) from error
+    return _raw(con, [target])
 
 
 def _temporary(con: Backend) -> Path:
