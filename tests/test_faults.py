@@ -55,7 +55,8 @@ from pathlib import Path
 path = Path(sys.argv[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 request = raw_lines.Request(Source(path=str(path)), {"customer_id": "customer_id", "amount": "amount"})
-raw_lines.write([(path.name, delimited.rows(path, path.name, request))], request, Path(sys.argv[2]), typed=False)
+records = delimited.rows(path, path.name, request)
+raw_lines.write([(path.name, records)], request, Path(sys.argv[2]), typed=False)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 

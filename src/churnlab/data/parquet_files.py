@@ -77,7 +77,7 @@ def _schema(file: Found) -> pa.Schema:
     try:
         with pq.ParquetFile(file.path) as opened:
             schema = opened.schema_arrow
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: names that are no UTF-8
         raise DataError(
             f"{shown(file.name)}: is not a readable Parquet file: export it again, or check its rights"
         ) from error
