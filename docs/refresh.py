@@ -24,11 +24,12 @@ import pandas as pd
 import yaml
 
 from churnlab.config import read_params
-from churnlab.data.contract import REASONS
+from churnlab.data.contract import TABLES, reasons_of
+from churnlab.data.reasons import Reason
 from churnlab.report.tables import MetricRow, metric_table
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/params.md", "docs/accuracy.md")
+PAGES = ("README.md", "docs/data.md", "docs/params.md", "docs/accuracy.md")
 LIST_ROWS = 6
 METHODS = {
     "churnlab": "churnlab",
@@ -58,11 +59,34 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[in
     return "\n".join(f"| {' | '.join(row)} |" for row in [list(head), rule, *escaped])
 
 
+def contracts() -> str:
+    """The columns of every table of the source."""
+    parts = []
+    for schema in (table_of() for table_of in TABLES):
+        rows = [
+            (f"`{word}`", column.metadata["kind"], "" if column.nullable else "yes", column.description)
+            for word, column in schema.columns.items()
+        ]
+        head = table(("Column", "Cells", "Needed", "Meaning"), rows)
+        parts.append(f"### {schema.name.capitalize()}\n\n{schema.description}\n\n{head}")
+    return "\n\n".join(parts)
+
+
 def reasons() -> str:
-    """Reason codes of the quarantine and their remedies."""
+    """Reason codes of the quarantine: where they come from, an example and the remedy."""
+    found: dict[str, tuple[Reason, list[str]]] = {}
+    for schema in (table_of() for table_of in TABLES):
+        for word, reason in reasons_of(schema):
+            places = found.setdefault(reason.code, (reason, []))[1]
+            place = f"`{word}`" if word else "the line"
+            if place not in places:
+                places.append(place)
     return table(
-        ("Reason", "What it means and how to mend it"),
-        [(f"`{code}`", text) for code, text in REASONS.items()],
+        ("Reason", "Found in", "For instance", "What it means and how to mend it"),
+        [
+            (f"`{code}`", ", ".join(places), f"`{reason.example}`" if reason.example else "", reason.remedy)
+            for code, (reason, places) in found.items()
+        ],
     )
 
 
@@ -271,6 +295,7 @@ def _unit() -> str:
 
 
 CODE: dict[str, Callable[[], str]] = {
+    "tables": contracts,
     "reasons": reasons,
     "stages": stages,
     "params": parameters,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from churnlab.config import Params, read_params
-from churnlab.errors import ChurnlabError
+from churnlab.errors import ChurnlabError, quotes_data, withheld
 from churnlab.operations.provenance import project_root
 from churnlab.operations.tracking_store import require_reachable
 
@@ -32,6 +32,9 @@ class Workspace:
         self.clv_summary = reports / "clv.json"
         self.churn_model = models / "churn"
         self.packaged_model = models / "packaged"
+        self.gates = reports / "gates.json"
+        self.profile = reports / "profile.json"
+        self.profile_page = reports / "profile.html"
         self.metrics = reports / "metrics.json"
         self.backtest = reports / "backtest.parquet"
         self.comparison = reports / "comparison.parquet"
@@ -52,6 +55,8 @@ class Workspace:
 def main(run: Callable[[Params], None], arguments: list[str] | None = None) -> None:
     """Run a stage from the command line: a mistake the user can mend is one line and exit code 2.
 
+    A defect is a traceback and exit code 1; where its message may quote rows, it is withheld from the log.
+
     Parameters
     ----------
     run
@@ -69,3 +74,8 @@ def main(run: Callable[[Params], None], arguments: list[str] | None = None) -> N
     except ChurnlabError as error:
         sys.stderr.write(f"{' '.join(str(error).split())}\n")
         raise SystemExit(2) from None
+    except Exception as error:
+        if not quotes_data(error):
+            raise
+        sys.stderr.write(withheld(error))
+        raise SystemExit(1) from None

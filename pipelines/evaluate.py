@@ -11,6 +11,7 @@ from churnlab.config import Params
 from churnlab.engine import connect, write_parquet, write_text
 from churnlab.evaluation.backtest import Backtest, backtest, measured, origins, truth_after
 from churnlab.evaluation.report_data import headline, plot_frames
+from churnlab.features.signals import NOTHING, Signals
 from churnlab.pipelines._files import ingested, progress, write_json
 from churnlab.pipelines._run import Workspace, main
 
@@ -19,16 +20,18 @@ if TYPE_CHECKING:
 
 
 def run(params: Params) -> None:
-    """data/orders.parquet → reports/metrics.json, comparison.parquet, backtest.parquet, plots/."""
+    """Orders, optional tables → reports/metrics.json, comparison.parquet, backtest.parquet, plots/."""
     work = Workspace.of(params)
     found = ingested(work)
-    orders = connect(params.engine).read_parquet(work.orders)
+    con = connect(params.engine)
+    orders = con.read_parquet(work.orders)
+    signals = Signals.read(con, work.customers, work.interactions, work.contacts)
     cutoffs = origins(found.first_day, found.as_of, params.features.horizon_days, params)
     tables = []
     with progress("backtest", len(cutoffs)) as step:
         # the newest origin comes last: its forecasts are the ones that are drawn
         for cutoff in reversed(cutoffs):
-            test, truth = tested(orders, cutoff, params, found.data_version)
+            test, truth = tested(orders, cutoff, params, found.data_version, signals)
             tables.append(measured(test, truth).assign(cutoff=cutoff.isoformat()))
             step(cutoff.isoformat())
     table = pd.concat(tables, ignore_index=True)
@@ -40,14 +43,14 @@ def run(params: Params) -> None:
 
 
 def tested(
-    orders: ir.Table, cutoff: date, params: Params, data_version: str
+    orders: ir.Table, cutoff: date, params: Params, data_version: str, signals: Signals = NOTHING
 ) -> tuple[Backtest, pd.DataFrame]:
     """What was forecast at the cutoff, and what happened then."""
     horizon = params.features.horizon_days
     truth = truth_after(orders, cutoff, horizon)
     if truth is None:
         raise AssertionError(f"the outcomes of {cutoff} are not in the log")
-    return backtest(orders, cutoff, horizon, params, data_version), truth
+    return backtest(orders, cutoff, horizon, params, data_version, signals=signals), truth
 
 
 if __name__ == "__main__":

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import sys
+
 import pandas as pd
 
 from churnlab.config import Params
 from churnlab.engine import connect, write_parquet
+from churnlab.features import gates
 from churnlab.features.plan import current_snapshot, labelled_snapshots, learning_plan
+from churnlab.features.signals import Signals
 from churnlab.pipelines._files import ingested, progress, write_json
 from churnlab.pipelines._run import Workspace, main
 
 
 def run(params: Params) -> None:
-    """data/orders.parquet → data/plan.json, data/snapshots.parquet, data/current.parquet."""
+    """Orders, optional tables → reports/gates.json, data/plan.json, snapshots.parquet, current.parquet."""
     work = Workspace.of(params)
     summary = ingested(work)
-    orders = connect(params.engine).read_parquet(work.orders)
-    plan = learning_plan(orders, summary.as_of, params.features.horizon_days, params.features)
+    con = connect(params.engine)
+    orders = con.read_parquet(work.orders)
+    signals = Signals.read(con, work.customers, work.interactions, work.contacts)
+    told = gates.gates(orders, summary.as_of, params.features.horizon_days, params)
+    write_json({"gates": [gate.to_dict() for gate in told]}, work.gates)
+    gates.refuse(told)
+    for sentence in gates.sentences(told):
+        sys.stderr.write(f"{sentence}\n")
+    plan = learning_plan(orders, summary.as_of, params.features.horizon_days, params.features, signals)
     with progress("features", len(plan.snapshots) + 1) as step:
-        current = current_snapshot(orders, plan)
+        current = current_snapshot(orders, plan, signals=signals)
         step(f"{plan.cutoff}")
         blocks = []
-        for block in labelled_snapshots(orders, plan):
+        for block in labelled_snapshots(orders, plan, signals):
             blocks.append(block)
             step(f"{block['cutoff'].iloc[0]:%Y-%m-%d}")
     snapshots = pd.concat(blocks, ignore_index=True) if blocks else current.iloc[:0]

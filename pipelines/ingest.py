@@ -40,7 +40,7 @@ def run(params: Params) -> None:
     write_parquet(orders, work.orders)
     for name in SIDE_TABLES:
         write_parquet(getattr(found, name).to_pyarrow(), getattr(work, name))
-    tell(found, work)
+    tell(found, params, work)
 
 
 def require_all_rows(summary: dict[str, Any], orders: pa.Table, quarantine: pa.Table) -> None:
@@ -54,9 +54,15 @@ def require_all_rows(summary: dict[str, Any], orders: pa.Table, quarantine: pa.T
         )
 
 
-def tell(found: Ingested, work: Workspace) -> None:
-    """Write the summary; what looks odd goes to stderr as well."""
-    odd = [*found.cautions, *cautions(found.orders)]
+def tell(found: Ingested, params: Params, work: Workspace) -> None:
+    """Write the summary; counts go to stdout and what looks odd to stderr as well."""
+    for name, table in {"transactions": found.summary, **found.summary["tables"]}.items():
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in table["quarantined_by_reason"].items())
+        sys.stdout.write(
+            f"{name}: {table['rows_read']:,} rows read, {table['rows_accepted']:,} accepted, "
+            f"{table['rows_quarantined']:,} refused{f' ({reasons})' if reasons else ''}\n"
+        )
+    odd = [*found.cautions, *cautions(found.orders, params.data.as_of)]
     for caution in odd:
         sys.stderr.write(f"data: {caution}\n")
     write_json({**found.summary, "cautions": odd}, work.ingest_summary)

@@ -1,4 +1,4 @@
-"""DVC stage `report`: one self-contained page, and the first rows of the list on the terminal."""
+"""DVC stage `report`: one self-contained page, and the first rows of the list on a terminal."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from churnlab.config import Params
 from churnlab.decisions.key_figures import key_figures
 from churnlab.engine import connect, read_parquet, write_text
+from churnlab.features.gates import Gate, sentences
 from churnlab.models.scorer import Scorer
 from churnlab.pipelines._files import ingested, read_json
 from churnlab.pipelines._record import figures
@@ -61,9 +62,11 @@ def run(params: Params) -> None:
 
 
 def notes(work: Workspace) -> list[str]:
-    """Reservations of the model and of its promotion."""
+    """Reservations of the data, of the model and of its promotion."""
     registered = read_json(work.registration)
-    kept = [*Scorer.load(work.packaged_model).notes]
+    thin = [Gate(**gate) for gate in read_json(work.gates)["gates"]]
+    # what was not fitted at all, the model's own notes tell
+    kept = [*sentences([gate for gate in thin if gate.fitted]), *Scorer.load(work.packaged_model).notes]
     if not registered["beats_baselines"]:
         found = "; ".join(registered["findings"])
         kept.append(f"In the backtest this model did not beat every baseline: {found}")
@@ -71,8 +74,19 @@ def notes(work: Workspace) -> list[str]:
 
 
 def show(plan: pd.DataFrame, work: Workspace) -> None:
-    """Where the list and the page are, and the list's first ten rows."""
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    """Where the list and the page are; on a terminal, the list's first ten rows.
+
+    What is not a terminal may be a log, and logs hold no ids.
+    """
+    console = Console(highlight=False)
+    if sys.stdout.isatty():
+        console.print(first_rows(plan))
+    console.print(f"Priority list: {work.priority_list} (and .csv)", soft_wrap=True, markup=False)
+    console.print(f"Report:        {work.report}", soft_wrap=True, markup=False)
+
+
+def first_rows(plan: pd.DataFrame) -> Table:
+    """The top of the list for the eye."""
     table = Table(
         title=f"The list, from the top of {len(plan)} customers", title_justify="left", box=SIMPLE_HEAD
     )
@@ -80,9 +94,7 @@ def show(plan: pd.DataFrame, work: Workspace) -> None:
         table.add_column(title, justify="right" if is_numeric_dtype(plan[name]) else "left", no_wrap=True)
     for row in plan.head(SHOWN_ROWS)[list(SHOWN.values())].itertuples(index=False):
         table.add_row(*(f"{cell:,.2f}" if isinstance(cell, float) else escape(str(cell)) for cell in row))
-    console.print(table)
-    console.print(f"Priority list: {work.priority_list} (and .csv)", soft_wrap=True, markup=False)
-    console.print(f"Report:        {work.report}", soft_wrap=True, markup=False)
+    return table
 
 
 if __name__ == "__main__":

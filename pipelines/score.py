@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from churnlab.config import Params
 from churnlab.engine import connect, write_parquet
+from churnlab.features.signals import Signals
 from churnlab.models.scorer import Scorer
 from churnlab.operations.manifest import Manifest, params_version
 from churnlab.operations.scoring import SCORES, Provenance, score_customers
@@ -14,14 +15,16 @@ from churnlab.pipelines._run import Workspace, main
 
 
 def run(params: Params) -> None:
-    """data/orders.parquet, models/packaged/ → outputs/scores.parquet, reports/manifest.json."""
+    """Orders, optional tables, models/packaged/ → outputs/scores.parquet, reports/manifest.json."""
     work, manifest = Workspace.of(params), Manifest()
     found, registered = ingested(work), read_json(work.registration)
     source = Provenance(registered["model_digest"], registered["training_id"], found.data_version)
-    orders = connect(params.engine).read_parquet(work.orders)
+    con = connect(params.engine)
+    orders = con.read_parquet(work.orders)
+    signals = Signals.read(con, work.customers, work.interactions, work.contacts)
     with progress("score", 1) as step, manifest.step("score"):
         scorer = Scorer.load(work.packaged_model)
-        scores = score_customers(orders, scorer, found.as_of, params.decisions, source)
+        scores = score_customers(orders, scorer, found.as_of, params.decisions, source, signals)
         step(found.as_of.isoformat())
     write_parquet(pa.Table.from_pandas(scores, schema=SCORES, preserve_index=False), work.scores)
     manifest.file(work.scores)

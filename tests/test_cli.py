@@ -112,7 +112,7 @@ def test_help_does_not_wait_for_heavy_libraries():
         ({"clv.margin": None}, "clv.margin: missing key"),
         ({"clv.margin": 1.5}, "clv.margin: input should be less than or equal to 1, not 1.5"),
         ({"features.horizon_days": 0}, "features.horizon_days"),
-        ({"data.dataset": "cdnow"}, "name either dataset or path"),
+        ({"data.dataset": "cdnow"}, "name one of dataset, path and database"),
         ({"decisions.actions": {}}, "decisions.actions"),
         ({"data.path": "nowhere/*.csv"}, "data.path: nothing to read at 'nowhere/*.csv'"),
         ({"data.timezone": "Mars/Olympus"}, "data.timezone"),

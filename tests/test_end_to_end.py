@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,8 +25,12 @@ from churnlab.config import Params, Section
 
 ROOT = Path(__file__).parents[1]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-# `prioritise` names the data and the horizon in a run's record only where `register` did not make one before
-SELDOM_READ = {"prioritise": {"data.dataset", "features.horizon_days"}}
+# `ingest` reads these for other sources than a CSV of one currency; `prioritise` names the data and the
+# horizon in a run's record only where `register` did not make one before
+SELDOM_READ = {
+    "ingest": {"data.excel_sheet", "data.vanished_files", "data.rates", "data.privacy.key_env"},
+    "prioritise": {"data.dataset", "features.horizon_days"},
+}
 BUDGET, MAX_CONTACTS = 60.0, 12
 
 LOAD_CHAMPION = """
@@ -59,7 +64,7 @@ class Run:
 
 def leaves(at: str, value: Any) -> Iterator[str]:
     """The dotted names of the values below one; actions are compared as a whole."""
-    if isinstance(value, dict) and at != "decisions.actions":
+    if isinstance(value, dict) and value and at != "decisions.actions":
         for key, inner in value.items():
             yield from leaves(f"{at}.{key}" if at else key, inner)
     else:
@@ -188,11 +193,23 @@ def test_the_list_keeps_to_budget_and_capacity(ran):
     )
 
 
-def test_the_end_of_a_run_shows_the_list_and_where_it_is(ran):
-    lines = ran.said.splitlines()
+SAID = ["Priority list: outputs/priority_list.parquet (and .csv)", "Report:        outputs/report.html"]
+
+
+def test_the_end_of_a_run_shows_where_the_list_is(ran):
+    """What is no terminal may be a log, and names nobody."""
+    assert ran.said.splitlines() == SAID
+
+
+def test_on_a_terminal_the_end_shows_the_top_of_the_list(ran, monkeypatch):
+    screen = StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.chdir(ran.folder)
+    with redirect_stdout(screen):
+        cli.app(["report", "--params", "params.yaml"], standalone_mode=False)
+    lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in screen.getvalue().splitlines()]
     assert max(len(line) for line in lines) <= 80
-    assert "Priority list: outputs/priority_list.parquet (and .csv)" in lines
-    assert "Report:        outputs/report.html" in lines
+    assert lines[-2:] == SAID
     shown = [line.split()[1] for line in lines if line.split() and line.split()[0].isdigit()]
     assert shown == ran.table("priority_list")["customer_id"].head(10).tolist()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from churnlab.errors import ChurnlabError
+from churnlab.errors import ChurnlabError, quotes_data, withheld
 
 # Heavy libraries are imported inside the commands: `churnlab --help` must not wait for them.
 
@@ -23,6 +23,10 @@ models = typer.Typer(no_args_is_help=True, help="The registered models and their
 app.add_typer(models, name="models")
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="File of parameters.")]
+IdsFile = Annotated[
+    Path | None,
+    typer.Option("--file", help="Text file with one id on each line, kept out of the shell's history."),
+]
 DEFAULT_PARAMS = Path("params.yaml")
 STAGES = {
     "ingest": "Read the source, quarantine what breaks the contract, write the orders.",
@@ -32,7 +36,7 @@ STAGES = {
     "evaluate": "Backtest at past cutoffs beside the baselines.",
     "register": "Package the model, log the run to MLflow, promote it if it earned it.",
     "prioritise": "Make the priority list from the scores.",
-    "report": "Write the HTML report and show the top of the list.",
+    "report": "Write the HTML report and, on a terminal, show the top of the list.",
 }
 ORDER = (
     "ingest",
@@ -130,6 +134,36 @@ def backtest(
     typer.echo(out)
 
 
+@app.command()
+def profile(
+    params: ParamsFile = DEFAULT_PARAMS,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for profile.html and profile.json; the workspace's reports.")
+    ] = None,
+) -> None:
+    """Look at the source before anything is fitted: rows, customers, gaps, a horizon to ask for."""
+    from rich.console import Console
+
+    from churnlab.config import read_params
+    from churnlab.engine import write_text
+    from churnlab.operations.profiling import profile_source
+    from churnlab.pipelines._files import write_json
+    from churnlab.pipelines._run import Workspace
+    from churnlab.report.profile_page import render
+    from churnlab.report.profile_summary import show
+
+    settings = read_params(params)
+    work = Workspace.of(settings)
+    found = profile_source(settings, work.landing)
+    folder = out or work.profile.parent
+    write_json(found.to_dict(), folder / work.profile.name)
+    page = render(found, settings.report.title, settings.report.currency_symbol)
+    write_text(page, folder / work.profile_page.name)
+    show(found, Console(highlight=False))
+    for path in (work.profile_page, work.profile):
+        typer.echo(folder / path.name)
+
+
 @models.command("list")
 def list_models(params: ParamsFile = DEFAULT_PARAMS) -> None:
     """Every version, newest first, with its aliases and its gains over BTYD alone."""
@@ -168,6 +202,67 @@ def rollback(params: ParamsFile = DEFAULT_PARAMS) -> None:
     typer.echo(f"{names.model_name}@{names.champion_alias} is version {record.version}")
 
 
+@app.command()
+def forget(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="CUSTOMER_ID")] = None,
+    params: ParamsFile = DEFAULT_PARAMS,
+    file: IdsFile = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another folder that churnlab wrote to (score --out); may be repeated."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only search, change nothing.")] = False,
+) -> None:
+    """Erase customers from every file churnlab wrote, refuse them from now on, and prove it."""
+    from churnlab.config import read_params
+    from churnlab.operations.erasure import forget, shown_remaining
+    from churnlab.operations.erasure_shown import show
+
+    settings = read_params(params)
+    done = forget(settings, _ids(ids, file), datetime.now(UTC), also or (), dry_run=dry_run)
+    show(done, dry_run)
+    if done.remaining and not dry_run:
+        _fail(
+            f"forget: {len(done.remaining)} files still name them: {shown_remaining(done.remaining)}: "
+            "mend or delete these, then run the command again"
+        )
+
+
+@app.command()
+def pseudonym(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="CUSTOMER_ID")] = None,
+    params: ParamsFile = DEFAULT_PARAMS,
+    file: IdsFile = None,
+    out: Annotated[Path | None, typer.Option(help="CSV file for ids and pseudonyms.")] = None,
+) -> None:
+    """Print the keyed hashes of ids (data.privacy.hash_ids), to find customers on a list."""
+    from churnlab.config import read_params
+    from churnlab.data.pseudonyms import pseudonym, read_key
+
+    key, names = read_key(read_params(params).data.privacy), _ids(ids, file)
+    pairs = {"customer_id": names, "pseudonym": [pseudonym(key, name) for name in names]}
+    if out is None:
+        for name, hashed in zip(*pairs.values(), strict=True):
+            typer.echo(f"{name}\t{hashed}")
+        return
+    from pandas import DataFrame
+
+    from churnlab.operations.sinks import write_csv
+
+    write_csv(DataFrame(pairs), out)
+    typer.echo(out)
+
+
+def _ids(named: list[str] | None, file: Path | None) -> list[str]:
+    """The ids of the command line, then those of the file; each once."""
+    try:
+        listed = file.read_text(encoding="utf-8-sig").splitlines() if file else []
+    except (OSError, UnicodeDecodeError):
+        _fail(f"--file: {file} cannot be read as UTF-8 text: name a file with one id on each line")
+    ids = list(dict.fromkeys([*(named or []), *filter(str.strip, listed)]))
+    return ids or _fail("CUSTOMER_ID: none is named: name one or more, or a file of them with --file")
+
+
 def _day(text: str, option: str) -> date:
     try:
         return datetime.strptime(text, "%Y-%m-%d").date()
@@ -187,9 +282,12 @@ def main() -> None:
         _end(str(error))
     except Exception as error:
         # by name: DuckDB is not imported where nothing was read
-        if type(error).__name__ != "OutOfMemoryException":
+        if type(error).__name__ == "OutOfMemoryException":
+            _end("engine.memory_limit: too little for this source: raise it in the file of parameters")
+        if not quotes_data(error):
             raise
-        _end("engine.memory_limit: too little for this source: raise it in the file of parameters")
+        sys.stderr.write(withheld(error))
+        sys.exit(1)
 
 
 def _end(message: str) -> NoReturn:

@@ -225,6 +225,21 @@ class Features(Section):
     max_lookback_days: Days
 
 
+class Gates(Section):
+    """What the data must hold before models are fitted; see :mod:`churnlab.features.gates`.
+
+    Fewer than the `fewest_` ones, and no model is fitted at all; fewer than the `min_` ones, and a sentence
+    says what the answer rests on.
+    """
+
+    fewest_customers: int = Field(default=5, ge=1)
+    fewest_repeat_customers: int = Field(default=0, ge=0)
+    min_customers: int = Field(default=100, ge=1)
+    min_repeat_customers: int = Field(default=30, ge=1)
+    min_history_horizons: int = Field(default=3, ge=1)
+    max_silence_days: Days = 30
+
+
 class Clv(Section):
     """Purchase and spend models, and how the future is discounted."""
 
@@ -336,6 +351,7 @@ class Params(Section):
     data: Data
     engine: Engine
     features: Features
+    gates: Gates = Gates()
     clv: Clv
     churn: Churn
     evaluation: Evaluation

@@ -7,6 +7,9 @@ ChurnlabError            a user can mend it: one line, exit code 2
 └── TrackingError        MLflow cannot be reached or refuses
 """
 
+import traceback
+from collections.abc import Iterator
+
 
 class ChurnlabError(Exception):
     """A mistake the user can mend. The message is one line: what, where, how to mend it."""
@@ -26,3 +29,29 @@ class ModelError(ChurnlabError):
 
 class TrackingError(ChurnlabError):
     """The MLflow server or store cannot be reached, or refuses what is asked."""
+
+
+def quotes_data(error: BaseException) -> bool:
+    """Whether the message of a defect, or of what led to it, may hold cells of a table.
+
+    Libraries put keys and values into theirs, and so do Python's own errors of value and key.
+    """
+    return any(
+        type(one).__module__ != "builtins" or isinstance(one, ValueError | LookupError)
+        for one in _chain(error)
+    )
+
+
+def withheld(error: BaseException) -> str:
+    """The traceback of a defect for a log that must name no customer: where it arose, without any message."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    kinds = " from ".join(type(one).__name__ for one in _chain(error))
+    return (
+        f"{where}{kinds}: a defect of churnlab; the message is withheld, for it may quote customers' data\n"
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

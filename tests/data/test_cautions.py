@@ -60,5 +60,32 @@ def test_one_customer_who_brings_most_of_the_money_is_told_without_a_name() -> N
     assert told == ["one customer of 51 brings 50% of the money: totals hang on that customer"]
 
 
+def test_a_gap_in_the_calendar_is_told() -> None:
+    rows = [row for row in steady(140) if not 60 <= row[1] <= 64]
+    first, last = FIRST + timedelta(days=60), FIRST + timedelta(days=64)
+    assert cautions(orders(rows)) == [
+        f"a gap in the calendar: 5 days without an order, {first} to {last}, in a shop that sells daily: "
+        "if it was not closed, a load is missing"
+    ]
+
+
+def test_of_several_gaps_the_number_and_the_longest_are_told() -> None:
+    rows = [row for row in steady(140) if row[1] not in (20, 21, 22, 60, 61, 62, 63)]
+    first, last = FIRST + timedelta(days=60), FIRST + timedelta(days=63)
+    assert cautions(orders(rows)) == [
+        f"2 gaps of 3 days and more in the calendar, the longest of 4 days without an order, {first} to "
+        f"{last}, in a shop that sells daily: if it was not closed, a load is missing"
+    ]
+
+
+def test_days_without_an_order_before_the_last_that_counts_are_a_gap() -> None:
+    told = cautions(orders(steady(140)), FIRST + timedelta(days=143))
+    assert len(told) == 1
+    assert (
+        f"4 days without an order, {FIRST + timedelta(days=140)} to {FIRST + timedelta(days=143)}" in told[0]
+    )
+    assert cautions(orders(steady(140)), FIRST + timedelta(days=141)) == []
+
+
 def test_no_purchase_no_caution() -> None:
     assert cautions(orders([("c1", 0, 1.0)]).filter(ibis.literal(False))) == []

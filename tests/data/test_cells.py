@@ -35,6 +35,7 @@ TEHRAN = timezone(timedelta(hours=3, minutes=30))
         (datetime(2024, 3, 1, 10), "2024-03-01T10:00:00"),
         (datetime(2024, 3, 1, 10, tzinfo=TEHRAN), "2024-03-01T06:30:00+00:00"),
         (datetime(2024, 3, 1, 10, 0, 0, 5, tzinfo=UTC), "2024-03-01T10:00:00.000005+00:00"),
+        (datetime(1, 1, 1, 1, tzinfo=TEHRAN), "0001-01-01T01:00:00+03:30"),
         (time(9, 5), "09:05:00"),
         ({}, None),
         ([], "[]"),

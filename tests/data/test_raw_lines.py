@@ -1,5 +1,7 @@
 """Authority: records written by hand."""
 
+import random
+import tracemalloc
 from datetime import datetime
 
 import pyarrow as pa
@@ -46,6 +48,27 @@ def test_chunks_join_without_a_seam(tmp_path, more):
     found = pq.read_table(tmp_path / "t").to_pydict()
     assert found["source_row"] == list(range(1, size + 1))
     assert found["customer_id"] == [str(n) for n in range(1, size + 1)]
+
+
+def test_rows_of_a_million_characters_each_are_not_held_together(tmp_path):
+    """400 MB in all; a chunk is some 8 MB as Python's text, as Arrow's, and compressed."""
+    generator = random.Random(7)
+    rows = (["1", "x", generator.randbytes(500_000).hex()] for _ in range(400))
+    before = pa.total_allocated_bytes()
+    pool = pa.default_memory_pool()
+    peaks = []
+
+    def watched():
+        for values in rows:
+            peaks.append(pool.bytes_allocated() - before)
+            yield values
+
+    tracemalloc.start()
+    write([("a", watched())], REQUEST, tmp_path / "t", typed=False)
+    peaks.append(tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
+    assert max(peaks) < 60_000_000
+    assert pq.read_metadata(tmp_path / "t").num_rows == 400
 
 
 def test_no_files_no_rows_and_no_lines(tmp_path):

@@ -1,18 +1,57 @@
 """Orders tables for the tests of this room."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from churnlab.config import Engine
 from churnlab.engine import connect
+from churnlab.features.signals import Signals
 from churnlab.features.snapshots import FeatureSpec
 
 FIRST_DAY = date(2024, 1, 1)
+MOMENT = pa.timestamp("us")
+SIDE_TABLES = {
+    "customers": pa.schema(
+        {
+            "customer_id": pa.string(),
+            "known_from": MOMENT,
+            "signup": MOMENT,
+            "is_business": pa.bool_(),
+            "referrer": pa.string(),
+            "language": pa.string(),
+            "consent_email": pa.bool_(),
+            "consent_sms": pa.bool_(),
+        }
+    ),
+    "interactions": pa.schema(
+        {
+            "customer_id": pa.string(),
+            "ts": MOMENT,
+            "kind": pa.string(),
+            "score": pa.float64(),
+            "channel": pa.string(),
+            "topic": pa.string(),
+            "responded": MOMENT,
+            "resolved": MOMENT,
+        }
+    ),
+    "contacts": pa.schema(
+        {
+            "customer_id": pa.string(),
+            "ts": MOMENT,
+            "action": pa.string(),
+            "channel": pa.string(),
+            "group": pa.string(),
+        }
+    ),
+}  # as ingest writes them
 
 
 @pytest.fixture(scope="session")
@@ -100,3 +139,79 @@ def lean_spec() -> FeatureSpec:
     return FeatureSpec(
         windows_days=(7, 14, 30), half_lives_days=(20, 80), horizon_days=30, history_days=60, has_returns=True
     )
+
+
+@pytest.fixture(scope="session")
+def told_spec(full_spec) -> FeatureSpec:
+    """Every group of columns, those of the optional tables too."""
+    return replace(
+        full_spec,
+        history_days=400,
+        has_complaints=True,
+        has_tickets=True,
+        has_csat=True,
+        has_nps=True,
+        has_response=True,
+        has_resolution=True,
+        has_contacts=True,
+        has_signup=True,
+        has_business=True,
+        has_referrer=True,
+        has_consents=True,
+        interaction_days=400,
+        contact_days=400,
+    )
+
+
+@pytest.fixture(scope="session")
+def told() -> Callable[..., Signals]:
+    """The optional tables from frames; columns not given are null."""
+
+    def write(**frames: pd.DataFrame) -> Signals:
+        tables = {}
+        for name, frame in frames.items():
+            schema = SIDE_TABLES[name]
+            cells = {column: frame.get(column) for column in schema.names}
+            rows = pd.DataFrame(cells, columns=schema.names, index=frame.index)
+            tables[name] = ibis.memtable(pa.Table.from_pandas(rows, schema, preserve_index=False))
+        return Signals(**tables)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def busy_tables() -> dict[str, pd.DataFrame]:
+    """The optional tables of the busy shop: its customers, and some who never bought."""
+    rng = np.random.default_rng(12)
+
+    def moments(n: int) -> pd.Series:
+        days, seconds = rng.integers(0, 240, n), rng.integers(0, 86400, n)
+        offsets = pd.to_timedelta(days, "D") + pd.to_timedelta(seconds, "s")
+        return pd.Series(pd.Timestamp(FIRST_DAY) + offsets)
+
+    def some(values: pd.Series | np.ndarray, share: float) -> pd.Series:
+        return pd.Series(values).astype(object).where(rng.random(len(values)) < share, None)
+
+    def people(n: int) -> list[str]:
+        return [f"c{i:03d}" for i in rng.integers(0, 130, n)]
+
+    ts, kind = moments(800), rng.choice(["complaint", "ticket", "csat", "nps"], 800)
+    waits = [pd.to_timedelta(rng.integers(60, 40 * 86400, 800), "s") for _ in range(2)]
+    interactions = pd.DataFrame({"customer_id": people(800), "ts": ts, "kind": kind}).assign(
+        score=some(np.where(kind == "nps", rng.integers(0, 11, 800), rng.random(800)), 0.9),
+        responded=some(ts + waits[0], 0.7),
+        resolved=some(ts + waits[1], 0.7),
+    )
+    contacts = pd.DataFrame({"customer_id": people(500), "ts": moments(500)}).assign(
+        group=rng.choice(["treated", "control"], 500)
+    )
+    n = 300
+    customers = pd.DataFrame({"customer_id": people(n), "known_from": some(moments(n), 0.7)}).assign(
+        signup=some(moments(n), 0.9),
+        is_business=some(rng.random(n) < 0.3, 0.8),
+        referrer=some(np.array(people(n), dtype=object), 0.6),
+        consent_email=some(rng.random(n) < 0.5, 0.8),
+        consent_sms=some(rng.random(n) < 0.5, 0.8),
+    )
+    customers = customers.drop_duplicates(["customer_id", "known_from"])
+    return {"customers": customers, "interactions": interactions, "contacts": contacts}

@@ -143,6 +143,40 @@ def test_a_silence_that_is_long_for_the_customer_and_short_for_the_shop_says_so(
     ]
 
 
+def test_what_the_optional_tables_tell_reads_as_staff_would_say_it() -> None:
+    """One story each; no figure is told as what it means."""
+    figures = {
+        "csat_last": [0.25, np.nan],
+        "complaints_90d": [2.0, 0.0],
+        "days_since_last_contact": [3.0, np.nan],
+        "is_business": [1.0, np.nan],
+        "days_since_last_order": [5.0, 5.0],
+        "gap_mean_days": [np.nan, np.nan],
+    }
+    parts = pd.DataFrame({name: [0.0, 0.0] for name in figures}).assign(
+        csat_last=[0.3, 0.05], complaints_90d=[0.5, -0.3], days_since_last_contact=-0.2, is_business=0.1
+    )
+    told = reasons(parts, pd.DataFrame(figures), typical_silence=10.0).tolist()
+    assert told == [
+        [
+            "Complaints in the last 90 days: 2, which raises the risk",
+            "Days since the shop last contacted them: 3, which lowers the risk",
+            "Buys for a business: yes, which raises the risk",
+        ],
+        [
+            "Complaints in the last 90 days: 0, which lowers the risk",
+            "Days since the shop last contacted them: never so far, which lowers the risk",
+            "Buys for a business: not known, which raises the risk",
+        ],
+    ]
+    alone = parts[["csat_last"]]
+    told = reasons(alone, pd.DataFrame(figures), typical_silence=10.0).explode().tolist()
+    assert told == [
+        "Satisfaction in the last survey answer: 25%, which raises the risk",
+        "Satisfaction in the last survey answer: no answer yet, which raises the risk",
+    ]
+
+
 def test_shapley_by_hand() -> None:
     """answer = silence + frequency * age, where silence 3, frequency 2, age 10 meet the typical 1, 4, 20."""
     own = pd.DataFrame({"days_since_last_order": [3.0], "frequency": [2.0], "T": [10.0]})

@@ -125,6 +125,8 @@ def test_totals_that_training_has_not_seen_are_left_out() -> None:
     training = pd.DataFrame({"T": [10.0, 100.0]})
     assert usable_features(training, pd.DataFrame({"T": [50.0, 60.0]}), names) == names
     assert usable_features(training, pd.DataFrame({"T": [150.0, 160.0]}), names) == ["gap_mean_days"]
+    told = ["days_since_signup", "referrals", "complaints_90d"]
+    assert usable_features(training, pd.DataFrame({"T": [150.0, 160.0]}), told) == ["complaints_90d"]
 
 
 def test_members_that_are_not_asked_for_are_not_fitted(small_orders: Any, small_log: Any) -> None:

@@ -7,13 +7,16 @@ from contextlib import redirect_stderr, redirect_stdout
 from datetime import date, timedelta
 from io import StringIO
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from churnlab.config import Params
+from churnlab.config import Contacts, Params
 from churnlab.errors import DataError
+from churnlab.evaluation.backtest import backtest
+from churnlab.features.signals import Signals
 from churnlab.operations import backtesting
 from churnlab.operations.backtesting import backtest_source
 
@@ -127,3 +130,24 @@ def test_the_horizon_of_the_parameters_is_the_default(params, cutoff, tmp_path, 
     monkeypatch.setattr(backtesting, "backtest", stop)
     with pytest.raises(DataError, match=f"horizon {given}$"):
         backtest_source(params, [cutoff], asked, tmp_path / "out.parquet")
+
+
+def test_the_optional_tables_are_read_and_used(params, cutoff, small_log, small_orders, tmp_path):
+    """The same forecasts as from the tables themselves; not those of a shop that has none."""
+    names = sorted(small_log.frame["customer_id"].unique())[::3]
+    rows = [(name, small_log.FIRST_DAY + timedelta(days=50 * k)) for name in names for k in range(10)]
+    frame = pd.DataFrame(rows, columns=["customer_id", "ts"]).assign(group="treated")
+    frame.to_csv(tmp_path / "contacts.csv", index=False)
+    contacts = Contacts(path=str(tmp_path / "contacts.csv"))
+    told = params.model_copy(update={"data": params.data.model_copy(update={"contacts": contacts})})
+    out = tmp_path / "told.parquet"
+    backtest_source(told, [cutoff], HORIZON, out)
+    moments = frame.assign(ts=pd.to_datetime(frame["ts"]).astype("datetime64[us]"))
+    signals = Signals(contacts=ibis.memtable(moments))
+    alone, with_them = (
+        backtest(small_orders, cutoff, HORIZON, params, "v", signals=given).predictions
+        for given in (Signals(), signals)
+    )
+    found = pd.read_parquet(out)
+    pd.testing.assert_frame_equal(found, with_them, check_exact=True)
+    assert not found["churn_probability"].equals(alone["churn_probability"])

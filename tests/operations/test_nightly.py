@@ -6,12 +6,15 @@ import hashlib
 import json
 from datetime import date, timedelta
 
+import ibis
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from churnlab.config import Params
+from churnlab.config import Contacts, Params
 from churnlab.errors import ChurnlabError, DataError, ModelError, TrackingError
+from churnlab.evaluation.backtest import fit_scorer
+from churnlab.features.signals import Signals
 from churnlab.operations.nightly import score_source, scoring_day
 from churnlab.operations.promotion import training_id
 from churnlab.operations.scoring import SCORES
@@ -139,3 +142,21 @@ def test_a_day_in_another_age_is_refused():
         DataError, match="end on 2023-05-15, over ten years before 9999-12-31: correct --as-of"
     ):
         scoring_day(date(9999, 12, 31), summary)
+
+
+def test_a_model_that_counts_on_contacts_is_given_them(params, small_log, small_orders, tmp_path):
+    """A contact every 40 days for every other customer: one line without the table, scores with it."""
+    names = sorted(small_log.frame["customer_id"].unique())[::2]
+    rows = [(name, small_log.FIRST_DAY + timedelta(days=40 * k)) for name in names for k in range(13)]
+    frame = pd.DataFrame(rows, columns=["customer_id", "ts"])
+    moments = frame.assign(ts=pd.to_datetime(frame["ts"]).astype("datetime64[us]"), group="treated")
+    signals = Signals(contacts=ibis.memtable(moments))
+    scorer, _ = fit_scorer(small_orders, small_log.TRAINED_ON, 60, small_log.params, "small", signals=signals)
+    scorer.save(tmp_path / "model")
+    with pytest.raises(DataError, match=r"^contacts: there is no such table.*data\.contacts"):
+        score_source(params, None, str(tmp_path / "model"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    frame.to_csv(tmp_path / "contacts.csv", index=False)
+    told = changed(params, contacts=Contacts(path=str(tmp_path / "contacts.csv")))
+    scores = pd.read_parquet(score_source(told, None, str(tmp_path / "model"), tmp_path / "out"))
+    assert len(scores) == small_log.frame["customer_id"].nunique()

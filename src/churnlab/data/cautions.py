@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
+
+from churnlab.data.daily import DAILY_SHARE, FEWEST_GAP_DAYS, calendar_gaps, orders_per_day
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 BLOCK_DAYS = 28
 WEEKS_COMPARED = 8
-DAILY_SHARE = 0.8  # share of recent days with an order from which a shop counts as selling daily
 CUT_SHORT = 0.25  # of the usual orders
 FEWEST_USUAL = 8  # usual orders of a day; of fewer, chance may leave almost none
 JUMP = 3.0
 DOMINANT = 0.3
 
 
-def cautions(orders: ir.Table) -> list[str]:
+def cautions(orders: ir.Table, as_of: date | None = None) -> list[str]:
     """Sentences for the reader of a run; empty where nothing stands out.
 
     Parameters
     ----------
     orders
         customer_id, day, amount, is_purchase: accepted orders up to the last day that counts.
+    as_of
+        That day; the last one with an order if None.
     """
     bought = orders.filter(orders.is_purchase)
-    by_day = bought.group_by("day").aggregate(n=bought.count()).order_by("day").to_pandas()
-    if by_day.empty:
+    daily = orders_per_day(bought)
+    if daily.empty:
         return []
-    days = pd.date_range(by_day["day"].iloc[0], by_day["day"].iloc[-1])
-    daily = by_day.set_index(pd.to_datetime(by_day["day"]))["n"].reindex(days, fill_value=0)
-    found = (_cut_short(daily), _jump(daily), _dominated(bought))
+    found = (_cut_short(daily), _jump(daily), _gaps(orders_per_day(bought, as_of)), _dominated(bought))
     return [text for text in found if text]
 
 
@@ -64,6 +65,20 @@ def _jump(daily: pd.Series) -> str | None:
     return (
         f"the last {BLOCK_DAYS} days have {blocks[0]:,} orders where {usual:,.0f} are usual: "
         "see that no file is missing or loaded twice"
+    )
+
+
+def _gaps(daily: pd.Series) -> str | None:
+    """Days in a row without an order: a holiday, or a file that was never loaded."""
+    gaps = calendar_gaps(daily)
+    if not gaps:
+        return None
+    longest = max(gaps, key=lambda gap: gap.days)
+    days = f"{longest.days} days without an order, {longest.first_day} to {longest.last_day}"
+    told = f"{len(gaps)} gaps of {FEWEST_GAP_DAYS} days and more in the calendar, the longest of {days}"
+    return (
+        f"{told if len(gaps) > 1 else f'a gap in the calendar: {days}'}, in a shop that sells daily: "
+        "if it was not closed, a load is missing"
     )
 
 

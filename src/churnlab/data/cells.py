@@ -60,4 +60,9 @@ def moment(value: Any) -> str | None:
 
 def _moment_text(value: datetime) -> str:
     """With an offset in UTC, since the offset in which a database answers is a setting of its server."""
-    return (value if value.utcoffset() is None else value.astimezone(UTC)).isoformat()
+    if value.utcoffset() is None:
+        return value.isoformat()
+    try:
+        return value.astimezone(UTC).isoformat()
+    except OverflowError:  # the first and the last hours that Python knows
+        return value.isoformat()

@@ -13,8 +13,8 @@ from churnlab.data import judging, parsing
 from churnlab.data.conflicts import compared
 from churnlab.data.contract import ORDER_KEYS, ORDERS, QUARANTINE, WORDS, check, transactions
 from churnlab.data.currencies import in_one_currency, known_signs, require_one_currency
+from churnlab.data.doubts import likenesses
 from churnlab.data.identities import identified
-from churnlab.data.likenesses import likenesses
 from churnlab.data.orders import data_version, order_table
 from churnlab.data.reasons import unreadable
 from churnlab.errors import ConfigError

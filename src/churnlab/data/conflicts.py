@@ -52,6 +52,7 @@ def repeated(lines: ir.Table, data: Data) -> ir.Table:
     if data.exact_duplicates == "quarantine":
         lines = refuse(lines, _repeats(lines), DUPLICATE.code)
     if data.overlapping_rows == "quarantine":
+        lines = _numbered(lines)
         lines = refuse(lines, _overlaps(lines), OVERLAP.code)
     return lines
 
@@ -62,16 +63,19 @@ def _repeats(lines: ir.Table) -> ir.BooleanValue:
     return ibis.row_number().over(group_by=group, order_by=[lines[name] for name in PLACE]) > 0
 
 
+def _numbered(lines: ir.Table) -> ir.Table:
+    """Adds `copy`: 0 for the first of equal rows in its file, 1 for the next."""
+    same = [lines["reason"].isnull(), lines["likeness"], lines["source_file"]]
+    return lines.mutate(copy=ibis.row_number().over(group_by=same, order_by=lines["source_row"]))
+
+
 def _overlaps(lines: ir.Table) -> ir.BooleanValue:
     """The n-th of equal rows in its file, where a later file has an n-th such row too.
 
     So a file may hold equal rows of its own, and they count once each; what two files share counts once.
     """
-    same = [lines["reason"].isnull(), lines["likeness"]]
-    lines = lines.mutate(
-        number=ibis.row_number().over(group_by=[*same, lines["source_file"]], order_by=lines["source_row"])
-    )
-    return ibis.row_number().over(group_by=[*same, lines["number"]], order_by=lines["source_file"].desc()) > 0
+    same = [lines["reason"].isnull(), lines["likeness"], lines["copy"]]
+    return ibis.row_number().over(group_by=same, order_by=lines["source_file"].desc()) > 0
 
 
 def _restated(lines: ir.Table) -> ir.BooleanValue:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 from churnlab.config import Database
+from churnlab.data import postgres
 from churnlab.data.files import shown
 from churnlab.data.raw_lines import Request, Row
 from churnlab.errors import ConfigError, DataError
@@ -44,8 +46,9 @@ def rows(request: Request) -> Iterator[Row]:
     url = _url(database, request.section)
     with _told(url, request.section), _connected(url, database) as connection:
         result, positions = _result(connection, database, request)
-        for row in result:
-            yield [row[place] for place in positions]
+        with result:
+            for row in result:
+                yield [row[place] for place in positions]
 
 
 def _url(database: Database, section: str) -> sa.URL:
@@ -76,8 +79,12 @@ def _connected(url: sa.URL, database: Database) -> Iterator[sa.Connection]:
     if backend == "sqlite":
         _check_sqlite_file(url)
     only_reading = {"read_only": True} if backend == "duckdb" else {}
-    engine = sa.create_engine(url, poolclass=NullPool, connect_args=only_reading, hide_parameters=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sa.exc.SAWarning)  # they repeat parts of the URL
+        engine = sa.create_engine(url, poolclass=NullPool, connect_args=only_reading, hide_parameters=True)
     with engine.connect() as connection:
+        if connection.dialect.driver == "psycopg":
+            postgres.read_any_moment(connection.connection.dbapi_connection)
         yield connection.execution_options(
             stream_results=True, yield_per=database.chunk_rows, **_read_only_options(connection, backend)
         )

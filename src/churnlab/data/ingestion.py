@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,8 @@ import ibis
 from churnlab.config import Data
 from churnlab.data import cleaning, datasets, side_tables, sources
 from churnlab.data.contract import NUMBERS, WORDS
-from churnlab.data.likenesses import strangers
+from churnlab.data.doubts import many_refused, strangers
+from churnlab.data.orders import data_version
 from churnlab.data.parquet_files import scanned
 
 if TYPE_CHECKING:
@@ -70,17 +73,27 @@ def ingest(con: Backend, data: Data, landing: Path | None = None) -> Ingested:
         with scanned(f"data.{name}"):
             sides[name] = _side(con, name, data, landing)
     quarantine = ibis.union(cleaned.quarantine, *(side.quarantine for side in sides.values()), distinct=False)
-    doubts = [*cleaned.cautions]
+    doubts = [*many_refused("transactions", cleaned.summary), *cleaned.cautions]
     for name, side in sides.items():
-        doubts += strangers(side.table, cleaned.orders, name)
+        doubts += [*many_refused(name, side.summary), *strangers(side.table, cleaned.orders, name)]
     return Ingested(
         orders=cleaned.orders,
         quarantine=quarantine.order_by("table", "source_file", "source_row"),
-        summary=cleaned.summary
-        | {"tables": {name: side.summary for name, side in sides.items() if side.summary}},
+        summary=_summary(cleaned, sides),
         cautions=doubts,
         **{name: side.table for name, side in sides.items()},
     )
+
+
+def _summary(cleaned: cleaning.Cleaned, sides: dict[str, side_tables.SideTable]) -> dict[str, Any]:
+    """With the counts of the tables that there are, and a data version that covers them."""
+    there = {name: side for name, side in sides.items() if side.summary}
+    whole = cleaned.summary | {"tables": {name: side.summary for name, side in there.items()}}
+    if not there:
+        return whole
+    versions = {name: data_version(side.table.to_pyarrow()) for name, side in there.items()}
+    said = json.dumps({"orders": cleaned.summary["data_version"], **versions}, sort_keys=True)
+    return whole | {"data_version": hashlib.sha256(said.encode()).hexdigest()}
 
 
 def _transactions(con: Backend, data: Data, landing: Path | None) -> ir.Table:

@@ -117,11 +117,9 @@ def _content(column: pa.Array) -> Iterator[tuple[str, bytes]]:
         yield "lengths", pc.binary_length(texts).to_numpy().tobytes()
         yield "texts", b"".join(texts.to_pylist())
     elif pa.types.is_temporal(column.type):
-        yield (
-            "values",
-            column.cast(pa.int64() if pa.types.is_timestamp(column.type) else pa.int32())
-            .to_numpy()
-            .tobytes(),
-        )
+        whole = column.cast(pa.int64() if pa.types.is_timestamp(column.type) else pa.int32())
+        yield "values", pc.fill_null(whole, 0).to_numpy().tobytes()
     else:
+        if pa.types.is_boolean(column.type):
+            column = pc.fill_null(column, False)  # as null, its bytes would be an address
         yield "values", column.to_numpy(zero_copy_only=False).tobytes()

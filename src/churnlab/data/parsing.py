@@ -36,6 +36,7 @@ NO = ("false", "f", "no", "n", "0", "0.0", "off", "خیر", "نه", "όχι", "�
 
 MOMENT = dt.Timestamp(scale=6)
 INSTANT = dt.Timestamp(timezone="UTC")
+PARTS = {"Y": "year", "m": "month", "d": "day", "H": "hours", "M": "minutes", "S": "seconds"}
 FIRST_JALALI, LAST_JALALI = 1200, 1600  # 1821 to 2221
 
 
@@ -345,15 +346,15 @@ def _jalali(table: ir.Table, name: str, pattern: str) -> ir.Table:
     """
     form, places = jalali_form(pattern)
     parts = {part: table["text"].re_extract(form, place).try_cast("int64") for part, place in places.items()}
-    table = table.mutate(**{f"part_{part}": value for part, value in parts.items()})
-    year, month, day = (table[f"part_{part}"] for part in "Ymd")
+    table = table.mutate(**{PARTS[part]: value for part, value in parts.items()})
+    year, month, day = (table[PARTS[part]] for part in "Ymd")
     table = table.mutate(starts=_new_year(year), next_starts=_new_year(year + 1))
     passed = (month <= 7).ifelse((month - 1) * 31, 186 + (month - 7) * 30) + day - 1
     last = table["next_starts"] - table["starts"] - 336
     month_days = (month <= 6).ifelse(31, (month <= 11).ifelse(30, last))
     sound = month.between(1, 12) & (day >= 1) & (day <= month_days)
     days = sound.ifelse(table["starts"] + passed, ibis.null("int64"))
-    clock = [table[f"part_{part}"].fill_null(0) if part in parts else ibis.literal(0) for part in "HMS"]
+    clock = [table[PARTS[part]].fill_null(0) if part in parts else ibis.literal(0) for part in "HMS"]
     in_day = (clock[0] < 24) & (clock[1] < 60) & (clock[2] < 60)
     seconds = in_day.ifelse(clock[0] * 3600 + clock[1] * 60 + clock[2], ibis.null("int64"))
     return table.mutate(**{name: (days * 86_400 + seconds).as_timestamp("s").cast(MOMENT)})

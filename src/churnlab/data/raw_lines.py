@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
+from sys import getsizeof
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ Row = Sequence[Any] | str
 """The cells of a record in the order of `Request.mapped`, or the text of a row that is none."""
 
 ROWS_PER_CHUNK = 1_024  # more of them at a time keep Python's garbage collector busy
+BYTES_PER_CHUNK = 8_388_608
 ROWS_PER_GROUP = 131_072
 NAMES_SHOWN = 40
 PLACE = [("source_file", pa.string()), ("source_row", pa.int64()), ("malformed", pa.string())]
@@ -68,10 +69,10 @@ def write(files: Iterable[tuple[str, Iterable[Row]]], request: Request, target: 
     try:
         with pq.ParquetWriter(target, schema, compression="zstd") as writer:
             for name, rows in files:
-                for first, chunk in _chunks(rows):
+                for first, chunk, group in _chunks(rows):
                     arrays = [*_places(name, first, chunk), *_cells(chunk, columns, len(request.mapped))]
                     batch = pa.record_batch(arrays, schema=schema)
-                    writer.write_batch(batch, row_group_size=ROWS_PER_GROUP)
+                    writer.write_batch(batch, row_group_size=group)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -102,13 +103,21 @@ def _columns(request: Request, typed: bool) -> list[Column]:
     return texts + numbers + moments
 
 
-def _chunks(rows: Iterable[Row]) -> Iterator[tuple[int, list[Row]]]:
-    """Some records at a time, and the number of the first of them."""
-    left = iter(rows)
-    first = 1
-    while chunk := list(islice(left, ROWS_PER_CHUNK)):
-        yield first, chunk
-        first += len(chunk)
+def _chunks(rows: Iterable[Row]) -> Iterator[tuple[int, list[Row], int]]:
+    """Some records at a time, the number of the first of them, and how many may share a row group.
+
+    Records of long texts come fewer at a time and in groups of their own: memory holds a whole group.
+    """
+    chunk: list[Row] = []
+    first, size = 1, 0
+    for row in rows:
+        chunk.append(row)
+        size += getsizeof(row) if isinstance(row, str) else sum(map(getsizeof, row))
+        if len(chunk) == ROWS_PER_CHUNK or size > BYTES_PER_CHUNK:
+            yield first, chunk, len(chunk) if size > BYTES_PER_CHUNK else ROWS_PER_GROUP
+            first, size, chunk = first + len(chunk), 0, []
+    if chunk:
+        yield first, chunk, ROWS_PER_GROUP
 
 
 def _places(name: str, first: int, chunk: list[Row]) -> list[pa.Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,17 @@ PANIC = (
 )
 
 Errors = dict[tuple[int, int], str]
-DAMAGE = (zipfile.BadZipFile, ElementTree.ParseError, expat.ExpatError, KeyError, ValueError, EOFError)
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ElementTree.ParseError,
+    expat.ExpatError,
+    NotImplementedError,  # a form of zip that Python does not know
+    RuntimeError,  # a part is encrypted
+    KeyError,
+    ValueError,
+    EOFError,
+)
 
 
 def rows(path: Path, name: str, request: Request) -> Iterator[Row]:
@@ -80,10 +91,10 @@ def _told(name: str, locked: type[Exception], broken: type[Exception]) -> Iterat
         yield
     except locked as error:
         raise DataError(f"{shown(name)}: is locked by a password: save it without one") from error
-    except OSError as error:
-        raise DataError(f"{shown(name)}: cannot be read ({error.strerror}): check its rights") from error
     except BaseException as error:
-        if isinstance(error, (broken, *DAMAGE)) or type(error).__name__ == PANIC:
+        if isinstance(error, OSError) and error.strerror:
+            raise DataError(f"{shown(name)}: cannot be read ({error.strerror}): check its rights") from error
+        if isinstance(error, (broken, OSError, *DAMAGE)) or type(error).__name__ == PANIC:
             raise DataError(
                 f"{shown(name)}: is not a readable workbook: save it again as .xlsx, or export CSV"
             ) from error

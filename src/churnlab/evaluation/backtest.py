@@ -13,7 +13,8 @@ from churnlab.config import Params
 from churnlab.errors import DataError
 from churnlab.evaluation.baselines import compare, days_since_last_order, historical_rate
 from churnlab.features.outcomes import outcomes
-from churnlab.features.plan import current_snapshot, labelled_snapshots, learning_plan
+from churnlab.features.plan import backtest_cutoffs, current_snapshot, labelled_snapshots, learning_plan
+from churnlab.features.signals import NOTHING, Signals
 from churnlab.models.scorer import Scorer
 from churnlab.models.training import assemble, fit_book, fit_learners, in_units
 
@@ -71,6 +72,7 @@ def fit_scorer(
     params: Params,
     data_version: str,
     progress: Progress = quiet,
+    signals: Signals = NOTHING,
 ) -> tuple[Scorer, pd.DataFrame]:
     """The whole of training at one cutoff, in memory, and the snapshot at the cutoff.
 
@@ -78,12 +80,14 @@ def fit_scorer(
     ----------
     orders
         Rows after the cutoff are removed before anything looks at them.
+    signals
+        The optional tables; what they tell of later days is not looked at.
     """
     known = orders.filter(orders.day <= cutoff)
-    plan = learning_plan(known, cutoff, horizon_days, params.features)
+    plan = learning_plan(known, cutoff, horizon_days, params.features, signals)
     progress("snapshots")
-    blocks = list(labelled_snapshots(known, plan))
-    current = current_snapshot(known, plan)
+    blocks = list(labelled_snapshots(known, plan, signals))
+    current = current_snapshot(known, plan, signals=signals)
     snapshots = pd.concat(blocks, ignore_index=True) if blocks else current.iloc[:0]
     book = fit_book(snapshots, current, plan, params.clv, lambda day: progress(f"BTYD {day}"))
     progress("learners")
@@ -99,9 +103,10 @@ def backtest(
     params: Params,
     data_version: str,
     progress: Progress = quiet,
+    signals: Signals = NOTHING,
 ) -> Backtest:
     """Fit on data up to the cutoff only and forecast every customer acquired by it."""
-    scorer, current = fit_scorer(orders, cutoff, horizon_days, params, data_version, progress)
+    scorer, current = fit_scorer(orders, cutoff, horizon_days, params, data_version, progress, signals)
     predictions = scorer.predict(current)[PREDICTIONS]
     return Backtest(cutoff, horizon_days, predictions, _rivals(current, scorer), current, scorer)
 
@@ -127,10 +132,7 @@ def origins(first_day: date, as_of: date, horizon_days: int, params: Params) -> 
     DataError
         The history does not even allow one.
     """
-    settings = params.evaluation
-    newest = as_of - timedelta(days=horizon_days)
-    wanted = [newest - timedelta(days=k * settings.origin_step_days) for k in range(settings.origins)]
-    kept = [day for day in wanted if (day - first_day).days + 1 >= params.features.min_history_days]
+    kept = backtest_cutoffs(first_day, as_of, horizon_days, params.features, params.evaluation)
     if not kept:
         raise DataError(
             f"orders: {(as_of - first_day).days + 1} days of history allow no {horizon_days}-day backtest: "

@@ -13,7 +13,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Vazirmatn, Tahoma, 'DejaVu
 
 def roc_figure(curve: pd.DataFrame) -> go.Figure:
     """Draw :func:`~churnlab.evaluation.curves.roc`."""
-    figure = _figure(
+    figure = styled(
         "Can it tell leavers from stayers?",
         "ROC: the closer to the upper left corner, the better; the dashed line is guessing",
         ("Stayers wrongly flagged (%)", "Leavers found (%)"),
@@ -25,7 +25,7 @@ def roc_figure(curve: pd.DataFrame) -> go.Figure:
 
 def precision_recall_figure(curve: pd.DataFrame) -> go.Figure:
     """Draw :func:`~churnlab.evaluation.curves.precision_recall`."""
-    figure = _figure(
+    figure = styled(
         "How many of those flagged do leave?",
         "The higher, the fewer contacts are wasted; it ends at the churn rate of all",
         ("Leavers found (recall, %)", "Precision (%)"),
@@ -36,7 +36,7 @@ def precision_recall_figure(curve: pd.DataFrame) -> go.Figure:
 
 def lift_figure(curve: pd.DataFrame) -> go.Figure:
     """Draw :func:`~churnlab.evaluation.curves.lift`."""
-    figure = _figure(
+    figure = styled(
         "How much better than contacting at random?",
         "2 means twice as many leavers among those contacted as in the whole base",
         ("Customers contacted, riskiest first (%)", "Lift (times)"),
@@ -57,7 +57,7 @@ def lift_figure(curve: pd.DataFrame) -> go.Figure:
 
 def reliability_figure(curve: pd.DataFrame) -> go.Figure:
     """Draw :func:`~churnlab.evaluation.curves.reliability`."""
-    figure = _figure(
+    figure = styled(
         "Does a stated risk of 70 % mean 7 of 10 leave?",
         "Points on the dashed line keep their word; below it the risk is overstated",
         ("Stated risk (mean churn probability of the group, %)", "Left in fact (%)"),
@@ -84,7 +84,7 @@ def clv_deciles_figure(curve: pd.DataFrame, currency_symbol: str = "") -> go.Fig
     Bars are what the first method's groups spent, lines what each method expected of its own groups.
     """
     unit = f" ({currency_symbol})" if currency_symbol else ""
-    figure = _figure(
+    figure = styled(
         "Do the best customers turn out best?",
         "Bars should fall from left to right, and the line should follow their tops",
         ("Tenth of customers by expected spend (1: highest)", f"Mean spend per customer{unit}"),
@@ -112,7 +112,7 @@ def frequency_recency_figure(
 
     `what` names the averaged column; `percent` shows it times 100.
     """
-    figure = _figure(
+    figure = styled(
         "Where is the risk?",
         "Each cell is a group of customers; hover for how many",
         ("Days since last order (tenths of the base)", "Repeat purchase days"),
@@ -160,7 +160,7 @@ def _methods(curve: pd.DataFrame) -> list[tuple[str, pd.DataFrame, str]]:
     ]
 
 
-def _figure(title: str, subtitle: str, axes: tuple[str, str]) -> go.Figure:
+def styled(title: str, subtitle: str, axes: tuple[str, str]) -> go.Figure:
     """An empty figure in the house style."""
     figure = go.Figure()
     axis = {"gridcolor": GRID, "linecolor": GRID, "zeroline": False, "automargin": True, "ticks": ""}

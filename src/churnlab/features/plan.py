@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from churnlab.config import Features
+from churnlab.config import Evaluation, Features
 from churnlab.errors import DataError
 from churnlab.features.outcomes import outcomes
+from churnlab.features.signals import NOTHING, Signals
 from churnlab.features.snapshots import (
     FeatureSpec,
     feature_spec,
@@ -29,6 +30,16 @@ FEWEST_HISTORY_DAYS = 28
 CALIBRATION_SNAPSHOTS = 3  # one alone takes a passing month for the level
 YEAR_DAYS = 364  # whole weeks: Mondays meet Mondays
 LONGEST_SEASON_DAYS = 182  # a longer horizon holds most of the year, whatever its season
+
+
+@dataclass(frozen=True)
+class OutcomeWindows:
+    """Which days are learned from; the attributes are those of :class:`LearningPlan`."""
+
+    label_days: int
+    snapshots: tuple[date, ...]
+    calibration: tuple[date, ...]
+    year_before: tuple[date, ...]
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,9 @@ class LearningPlan:
         )
 
 
-def learning_plan(orders: ir.Table, cutoff: date, horizon_days: int, settings: Features) -> LearningPlan:
+def learning_plan(
+    orders: ir.Table, cutoff: date, horizon_days: int, settings: Features, signals: Signals = NOTHING
+) -> LearningPlan:
     """Lay out the snapshots that the history up to `cutoff` allows.
 
     Raises
@@ -105,6 +118,22 @@ def learning_plan(orders: ir.Table, cutoff: date, horizon_days: int, settings: F
     first = known.filter(known.is_purchase).day.min().to_pyarrow().as_py()
     if first is None:
         raise DataError(f"orders: no purchase up to {cutoff}: choose a later cutoff")
+    windows = outcome_windows(first, cutoff, horizon_days, settings)
+    earliest = (min([*windows.snapshots, cutoff]) - first).days + 1
+    return LearningPlan(
+        cutoff=cutoff,
+        horizon_days=horizon_days,
+        label_days=windows.label_days,
+        snapshots=windows.snapshots,
+        calibration=windows.calibration,
+        year_before=windows.year_before,
+        spec=feature_spec(known, settings, earliest, horizon_days, signals),
+        money_scale=money_scale_at(known, cutoff),
+    )
+
+
+def outcome_windows(first: date, cutoff: date, horizon_days: int, settings: Features) -> OutcomeWindows:
+    """The windows that fit between the first purchase and the cutoff."""
     history = (cutoff - first).days + 1
     label_days = horizon_days
     snapshots = snapshot_cutoffs(first, cutoff, label_days, settings)
@@ -118,10 +147,20 @@ def learning_plan(orders: ir.Table, cutoff: date, horizon_days: int, settings: F
     if label_days == horizon_days <= LONGEST_SEASON_DAYS:
         year_before = _year_before(first, cutoff, calibration, settings)
     days = tuple(sorted({*snapshots, *year_before}, reverse=True))
-    earliest = (min([*days, cutoff]) - first).days + 1
-    spec = feature_spec(known, settings, earliest, horizon_days)
-    scale = money_scale_at(known, cutoff)
-    return LearningPlan(cutoff, horizon_days, label_days, days, calibration, year_before, spec, scale)
+    return OutcomeWindows(label_days, days, calibration, year_before)
+
+
+def backtest_cutoffs(
+    first: date, as_of: date, horizon_days: int, features: Features, evaluation: Evaluation
+) -> list[date]:
+    """Days to forecast from in the backtest, newest first; none if the history is too short for one.
+
+    The newest is one horizon before `as_of`, the others origin_step_days apart; each has min_history_days
+    before it.
+    """
+    newest = as_of - timedelta(days=horizon_days)
+    wanted = [newest - timedelta(days=k * evaluation.origin_step_days) for k in range(evaluation.origins)]
+    return [day for day in wanted if (day - first).days + 1 >= features.min_history_days]
 
 
 def _year_before(
@@ -133,12 +172,14 @@ def _year_before(
     return tuple(day for day in days if day >= oldest) if days[0] >= oldest else ()
 
 
-def labelled_snapshots(orders: ir.Table, plan: LearningPlan) -> Iterator[pd.DataFrame]:
+def labelled_snapshots(
+    orders: ir.Table, plan: LearningPlan, signals: Signals = NOTHING
+) -> Iterator[pd.DataFrame]:
     """One block per snapshot, newest first: customer_id, cutoff, features, churned, n_purchases, spend."""
     for day in plan.snapshots:
         if day + timedelta(days=plan.label_days) > plan.cutoff:
             raise AssertionError(f"the outcomes of {day} are not known at {plan.cutoff}")
-        features = snapshot(orders, day, plan.spec, plan.money_scale)
+        features = snapshot(orders, day, plan.spec, plan.money_scale, signals)
         block = features.merge(
             outcomes(orders, day, plan.label_days), on="customer_id", validate="one_to_one"
         )
@@ -146,9 +187,11 @@ def labelled_snapshots(orders: ir.Table, plan: LearningPlan) -> Iterator[pd.Data
         yield block
 
 
-def current_snapshot(orders: ir.Table, plan: LearningPlan, as_of: date | None = None) -> pd.DataFrame:
+def current_snapshot(
+    orders: ir.Table, plan: LearningPlan, as_of: date | None = None, signals: Signals = NOTHING
+) -> pd.DataFrame:
     """Every customer as known at `as_of` (the plan's cutoff unless given), in the plan's columns."""
-    return snapshot(orders, as_of or plan.cutoff, plan.spec, plan.money_scale)
+    return snapshot(orders, as_of or plan.cutoff, plan.spec, plan.money_scale, signals)
 
 
 def money_columns(names: list[str]) -> list[str]:

@@ -16,6 +16,14 @@ from churnlab.errors import DataError
 from churnlab.features.behaviour import behaviour_columns, return_columns
 from churnlab.features.occasions import REQUIRED, TYPES, customer_days, with_history
 from churnlab.features.rfm import rfm_columns
+from churnlab.features.signals import (
+    NOTHING,
+    Signals,
+    check_signals,
+    signal_features,
+    signals_hold,
+    unbound_signals,
+)
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -33,7 +41,8 @@ NEEDS = {
 class FeatureSpec:
     """Which columns a snapshot has: decided once, so that all snapshots of a run agree.
 
-    `history_days` is the length of the history at the earliest snapshot, both ends included.
+    `history_days` is the length of the history at the earliest snapshot, both ends included;
+    `interaction_days` and `contact_days` are those of it that the interactions and the contacts cover.
     """
 
     windows_days: tuple[int, ...]
@@ -46,6 +55,19 @@ class FeatureSpec:
     has_products: bool = False
     has_categories: bool = False
     has_channel: bool = False
+    has_complaints: bool = False
+    has_tickets: bool = False
+    has_csat: bool = False
+    has_nps: bool = False
+    has_response: bool = False
+    has_resolution: bool = False
+    has_contacts: bool = False
+    has_signup: bool = False
+    has_business: bool = False
+    has_referrer: bool = False
+    has_consents: bool = False
+    interaction_days: int = 0
+    contact_days: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Lists, numbers and booleans only, ready for JSON."""
@@ -68,7 +90,13 @@ class FeatureSpec:
         return cls(**values)
 
 
-def feature_spec(orders: ir.Table, settings: Features, history_days: int, horizon_days: int) -> FeatureSpec:
+def feature_spec(
+    orders: ir.Table,
+    settings: Features,
+    history_days: int,
+    horizon_days: int,
+    signals: Signals = NOTHING,
+) -> FeatureSpec:
     """Decide the columns from what is known at the earliest snapshot.
 
     Parameters
@@ -81,6 +109,8 @@ def feature_spec(orders: ir.Table, settings: Features, history_days: int, horizo
         Days from the first purchase in the data to the earliest snapshot's cutoff, both included.
     horizon_days
         Length of the outcome window.
+    signals
+        The optional tables; of them too only what was known at the earliest snapshot is read.
 
     Raises
     ------
@@ -90,13 +120,15 @@ def feature_spec(orders: ir.Table, settings: Features, history_days: int, horizo
     first_day = orders.filter(orders.is_purchase).day.min().to_pyarrow().as_py()
     if first_day is None:
         raise DataError("orders: holds no purchase: check data.path and the quarantine table")
-    known = orders.filter(orders.day < first_day + timedelta(days=history_days))
+    earliest = first_day + timedelta(days=history_days - 1)
+    known = orders.filter(orders.day <= earliest)
     return FeatureSpec(
         windows_days=tuple(w for w in sorted(set(settings.windows_days)) if w <= history_days),
         half_lives_days=tuple(sorted(set(settings.half_lives_days))),
         horizon_days=horizon_days,
         history_days=history_days,
         **_presence(known),
+        **signals_hold(signals, earliest, history_days),
     )
 
 
@@ -112,7 +144,11 @@ def _presence(known: ir.Table) -> dict[str, bool]:
 
 
 def snapshot(
-    orders: ir.Table, cutoff: date, spec: FeatureSpec, money_scale: float | None = None
+    orders: ir.Table,
+    cutoff: date,
+    spec: FeatureSpec,
+    money_scale: float | None = None,
+    signals: Signals = NOTHING,
 ) -> pd.DataFrame:
     """Every customer acquired by the cutoff, described by rows of days up to the cutoff only.
 
@@ -128,38 +164,49 @@ def snapshot(
         Money is divided by it before logarithms are taken; None: :func:`money_scale_at` of the cutoff. It
         is the one thing by which other customers touch a customer's features (order_value_log, and
         order_value_geo).
+    signals
+        The optional tables that `spec` counts on.
 
     Returns
     -------
     customer_id, the columns of :func:`churnlab.features.rfm.rfm_columns`, then those of
-    :func:`churnlab.features.behaviour.behaviour_columns` and `return_columns`; float64, NaN where
-    undefined for the customer. Sorted by customer_id.
+    :func:`churnlab.features.behaviour.behaviour_columns` and `return_columns`, then those of
+    :func:`churnlab.features.signals.signal_features`; float64, NaN where undefined for the customer. Sorted
+    by customer_id.
 
     Raises
     ------
     DataError
-        orders lacks a column.
+        orders lacks a column, or a table of `signals` cannot bear the spec.
     """
     _check_columns(orders, spec)
+    check_signals(signals, spec, cutoff)
     days = customer_days(orders, cutoff).cache()
     scale = _median_value(days) if money_scale is None else money_scale
-    return _features(days, cutoff, spec, scale).to_pyarrow().to_pandas()
+    return _features(days, cutoff, spec, scale, signals).to_pyarrow().to_pandas()
 
 
 def feature_names(spec: FeatureSpec) -> list[str]:
     """The columns of :func:`snapshot` after customer_id."""
     orders = ibis.table({name: TYPES.get(name, "float64") for name in (*REQUIRED, *_needed(spec))}, "orders")
     any_day = date(2000, 1, 1)
-    return list(_features(customer_days(orders, any_day), any_day, spec, money_scale=1.0).columns[1:])
+    days = customer_days(orders, any_day)
+    return list(_features(days, any_day, spec, 1.0, unbound_signals(spec)).columns[1:])
 
 
-def _features(days: ir.Table, cutoff: date, spec: FeatureSpec, money_scale: float) -> ir.Table:
+def _features(
+    days: ir.Table, cutoff: date, spec: FeatureSpec, money_scale: float, signals: Signals
+) -> ir.Table:
     visits = with_history(days, cutoff)
     columns = rfm_columns(visits) | behaviour_columns(visits, cutoff, spec, money_scale)
     described = visits.group_by("customer_id").aggregate(**columns)
     if spec.has_returns:
         returned = days.group_by("customer_id").aggregate(**return_columns(days, cutoff, spec))
         described = described.join(returned, "customer_id")
+    bought = days.filter(days.is_purchase)
+    buyers = bought.group_by("customer_id").aggregate(first_day=bought.day.min())
+    for told in signal_features(buyers, cutoff, spec, signals):
+        described = described.join(told, "customer_id")
     return described.order_by("customer_id")
 
 

@@ -52,6 +52,21 @@ WORDS = {
     "season_share": "share of purchase days in the coming season of the year",
     "channels_distinct": "number of channels used",
     "channel_last_share": "share of purchase days through the last channel",
+    "complaint_open": "complaints still open",
+    "days_since_last_complaint": "days since the last complaint",
+    "csat_last": "satisfaction in the last survey answer",
+    "csat_mean": "average satisfaction in survey answers",
+    "nps_last": "readiness to recommend the shop, 0 to 10, in the last answer",
+    "nps_mean": "average readiness to recommend the shop, 0 to 10",
+    "response_hours_mean": "average hours until the shop responded",
+    "resolution_hours_mean": "average hours until a matter was resolved",
+    "days_since_last_contact": "days since the shop last contacted them",
+    "days_since_signup": "days since they signed up",
+    "days_from_signup_to_first_order": "days from signing up to the first order",
+    "is_business": "buys for a business",
+    "is_referred": "referred by another customer",
+    "referrals": "customers they referred",
+    "consents": "channels on which they agreed to be contacted",
 }
 
 PATTERNS = {
@@ -73,6 +88,22 @@ PATTERNS = {
     r"(products|categories)_recent": "different {0} on recent purchase days",
     r"(products|categories)_distinct": "different {0} ever bought",
     r"(products|categories)_new_share": "share of {0} in the basket never bought before",
+    r"complaints_(\d+)d": "complaints in the last {0} days",
+    r"tickets_(\d+)d": "support tickets in the last {0} days",
+    r"contacted_(\d+)d": "contacts by the shop in the last {0} days",
+    r"csat_mean_(\d+)d": "average satisfaction in survey answers of the last {0} days",
+    r"nps_mean_(\d+)d": "average readiness to recommend the shop, 0 to 10, in the last {0} days",
+    r"response_hours_mean_(\d+)d": "average hours until the shop responded, in the last {0} days",
+    r"resolution_hours_mean_(\d+)d": "average hours until a matter was resolved, in the last {0} days",
+}
+
+# What no figure means, where it is not that nobody knows yet.
+ABSENT = {
+    r"days_since_last_complaint": "none so far",
+    r"days_since_last_contact": "never so far",
+    r"(csat|nps)_.*": "no answer yet",
+    r"(response|resolution)_hours_.*": "no case yet",
+    r"days_since_signup|days_from_signup_to_first_order|is_.*|consents": "not known",
 }
 
 
@@ -90,6 +121,11 @@ def plain_words(feature: str) -> str:
         if match := re.fullmatch(pattern, feature):
             return words.format(*match.groups())
     raise KeyError(f"{feature}: has no plain words: add them to churnlab/features/words.py")
+
+
+def absent(feature: str) -> str:
+    """What it means that a customer has no figure."""
+    return next((told for pattern, told in ABSENT.items() if re.fullmatch(pattern, feature)), "not known yet")
 
 
 def per_year(feature: str) -> float:

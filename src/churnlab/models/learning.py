@@ -12,6 +12,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from churnlab.config import Churn
+from churnlab.features.gates import FEWEST_OF_A_KIND, FEWEST_ROWS
 from churnlab.features.plan import LONGEST_SEASON_DAYS, YEAR_DAYS, LearningPlan
 from churnlab.models.blend import Blend, fit_blend
 from churnlab.models.churn import best_rounds, fit_boosted
@@ -22,15 +23,13 @@ from churnlab.models.targets import Target
 from churnlab.models.value import SpendSpread, fit_spread
 
 FOLDS = 3
-FEWEST_ROWS = 200
-FEWEST_OF_A_KIND = 20
 SNAPSHOT_HALF_LIFE = 6.0  # snapshots after which a row counts half
 SPEND_CAP_QUANTILE = 0.998
 RECENCY_PENALTY = 1.0
 LEAST_SHIFT = 0.01  # a season of less is none
 UNSTEADY = 0.2
 # Totals that keep growing with a customer's age: of no use to a learner that has never seen such ages.
-GROWING = ("T", "recency", "frequency", "paid_repeats", "total_spend")
+GROWING = ("T", "recency", "frequency", "paid_repeats", "total_spend", "days_since_signup", "referrals")
 
 
 def fit_forecaster(

@@ -10,7 +10,7 @@ from math import factorial
 import numpy as np
 import pandas as pd
 
-from churnlab.features.words import per_year, plain_words
+from churnlab.features.words import absent, per_year, plain_words
 
 # Features that tell the same story count together, so that three reasons are three stories.
 STORIES = {
@@ -24,6 +24,11 @@ STORIES = {
     "returns": r"return.*",
     "time": r"weekend_share|weekday_last|season_share|T",
     "channel": r"channel.*",
+    "satisfaction": r"(complaint|ticket|csat|nps|response|resolution).*|days_since_last_complaint",
+    "contacts": r"contacted_.*|days_since_last_contact",
+    "signup": r"days_since_signup|days_from_signup_.*|is_referred",
+    "business": r"is_business",
+    "goodwill": r"referrals|consents",
 }
 REASONS = 3
 PLAYERS = ("days_since_last_order", "frequency", "T")
@@ -141,7 +146,7 @@ def _silence(days: float, usual_gap: float, typical: float, pull: float) -> str:
 
 def _sentence(name: str, value: float, pull: float) -> str:
     words = plain_words(name)
-    known = "not known yet" if np.isnan(value) else _figure(name, value)
+    known = absent(name) if np.isnan(value) else _figure(name, value)
     return f"{words[0].upper()}{words[1:]}: {known}, {_effect(pull)}"
 
 
@@ -154,7 +159,9 @@ def _effect(pull: float) -> str:
 def _figure(name: str, value: float) -> str:
     if name == "weekday_last":
         return ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")[int(value)]
-    if re.search(r"share|\d+d_of_", name):
+    if name.startswith("is_"):
+        return "yes" if value else "no"
+    if re.search(r"share|\d+d_of_|csat_", name):
         return f"{value:.0%}"
     value = value * per_year(name)
     return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else f"{value:,.2f}"

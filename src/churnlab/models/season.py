@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
+from churnlab.features.gates import FEWEST_OF_A_SEASON
 from churnlab.models.targets import Target
 
 FARTHEST = 3.0  # on the link scale: beyond it something other than a season is at work
-FEWEST_ROWS = 100
 STEP = 1e-4  # of the numerical derivative
 UNKNOWN_WANDER = 0.1  # of the level from year to year, where no two years can be compared
 
@@ -61,7 +61,7 @@ def level_of(target: Target, link: np.ndarray, y: np.ndarray) -> Level | None:
     y
         Outcomes on the target's own scale.
     """
-    if len(y) < FEWEST_ROWS:
+    if len(y) < FEWEST_OF_A_SEASON:
         return None
 
     def excess(shift: float) -> np.ndarray:

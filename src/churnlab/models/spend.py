@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from churnlab.errors import ModelError
+from churnlab.features.gates import FEWEST_VALUES
 from churnlab.models.fitting import NUMERIC_ERRORS, FitStep, quietly, rounded
 from churnlab.models.purchase_formulas import Floats
 
@@ -173,8 +174,8 @@ def _attempts(
     repeats: Floats, value: Floats, scale: float, mean: float, penalizers: Sequence[float]
 ) -> list[tuple[FitStep, tuple[float, ...]]]:
     """What was tried, and (p, q, v) where an optimum was found; ends with the first sound fit."""
-    if len(value) < 2:
-        detail = f"fewer than 2 customers have a paid repeat purchase ({len(value)})"
+    if len(value) < FEWEST_VALUES:
+        detail = f"fewer than {FEWEST_VALUES} customers have a paid repeat purchase ({len(value)})"
         return [(FitStep("gammagamma", None, "too little data", detail), ())]
     if np.ptp(value) == 0:
         return [(FitStep("gammagamma", None, "too little data", "every value is the same"), ())]

@@ -17,7 +17,9 @@ from churnlab.config import Params
 from churnlab.data.ingestion import ingest
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
-from churnlab.evaluation.backtest import Backtest, backtest, measured, truth_after
+from churnlab.evaluation.backtest import Backtest, backtest, measured, quiet, truth_after
+from churnlab.features.gates import require_learnable
+from churnlab.features.signals import Signals
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -56,8 +58,8 @@ def backtest_source(
     Raises
     ------
     DataError
-        The source cannot be read, a cutoff lies before the first purchase or far beyond the last line, or the
-        file cannot be written.
+        The source cannot be read, a cutoff lies before the first purchase or far beyond the last line, no
+        model can learn from what was known then, or the file cannot be written.
     """
     if out.is_dir():
         raise DataError(f"{out}: is a folder: name a Parquet file with --out")
@@ -66,12 +68,16 @@ def backtest_source(
     con = connect(params.engine)
     found = ingest(con, params.data, landing)
     orders = con.create_table("orders", found.orders.to_pyarrow())
+    signals = Signals.of(found.customers, found.interactions, found.contacts)
     _require_reach(orders, days)
+    for cutoff in days:
+        require_learnable(orders, cutoff, params.gates)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     tables = []
     for cutoff in days:
         with errors.status(f"backtest {cutoff}") if sys.stderr.isatty() else nullcontext():
-            test = backtest(orders, cutoff, horizon, params, found.summary["data_version"])
+            version = found.summary["data_version"]
+            test = backtest(orders, cutoff, horizon, params, version, quiet, signals)
         tables.append(test.predictions.assign(cutoff=cutoff) if len(days) > 1 else test.predictions)
         _tell(test, truth_after(orders, cutoff, horizon), errors)
     write_parquet(pd.concat(tables, ignore_index=True), out)

@@ -13,6 +13,7 @@ from churnlab.data.cautions import cautions
 from churnlab.data.ingestion import ingest
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
+from churnlab.features.signals import Signals
 from churnlab.models.scorer import Scorer
 from churnlab.operations.manifest import Manifest, params_version
 from churnlab.operations.promotion import training_id
@@ -62,8 +63,9 @@ def score_source(
     day = scoring_day(as_of, found.summary)
     source = _provenance(fetched, scorer, found.summary["data_version"])
     known = con.create_table("orders", orders)
+    signals = Signals.of(found.customers, found.interactions, found.contacts)
     with manifest.step("score"):
-        scores = score_customers(known, scorer, day, params.decisions, source)
+        scores = score_customers(known, scorer, day, params.decisions, source, signals)
     table = pa.Table.from_pandas(scores, schema=SCORES, preserve_index=False)
     with manifest.step("write"):
         for name, content in (("quarantine", quarantine), ("scores", table)):
@@ -74,7 +76,7 @@ def score_source(
         rows={**rows, "scored": len(scores)},
         as_of=day,
         params=params_version(params),
-        notes=[*found.cautions, *cautions(known.filter(known.day <= day)), *scorer.notes],
+        notes=[*found.cautions, *cautions(known.filter(known.day <= day), day), *scorer.notes],
         **vars(source),
     )
     manifest.write(out / "manifest.json")

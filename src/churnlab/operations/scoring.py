@@ -15,6 +15,7 @@ from churnlab.decisions.customer_types import buying_style, lifecycle_type
 from churnlab.decisions.priority import best_actions
 from churnlab.errors import DataError
 from churnlab.features.plan import current_snapshot
+from churnlab.features.signals import NOTHING, Signals
 from churnlab.models.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -69,7 +70,12 @@ class Provenance:
 
 
 def score_customers(
-    orders: ir.Table, scorer: Scorer, as_of: date, settings: Decisions, source: Provenance
+    orders: ir.Table,
+    scorer: Scorer,
+    as_of: date,
+    settings: Decisions,
+    source: Provenance,
+    signals: Signals = NOTHING,
 ) -> pd.DataFrame:
     """One finite row per customer known on `as_of`.
 
@@ -85,6 +91,8 @@ def score_customers(
         The `decisions` section.
     source
         Written into every row.
+    signals
+        The optional tables; what they tell of days after `as_of` is not looked at.
 
     Returns
     -------
@@ -96,10 +104,10 @@ def score_customers(
     Raises
     ------
     DataError
-        Nobody is known on `as_of`, or the orders lack a column that the model needs.
+        Nobody is known on `as_of`, or a column or table that the model needs is not there.
     """
     known = orders.filter(orders.day <= as_of)
-    buyers = current_snapshot(known, scorer.plan, as_of)
+    buyers = current_snapshot(known, scorer.plan, as_of, signals)
     others = _never_bought(known, as_of)
     if buyers.empty and others.empty:
         raise DataError(f"orders: no customer is known on {as_of}: choose a later --as-of")

@@ -10,12 +10,13 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from churnlab.report import formats
 from churnlab.report.figures import piece, plotly_script
 from churnlab.report.tables import VALUES, MetricRow, matrix, metric_table
+from churnlab.report.templating import environment
 
 WRITTEN: dict[str, Callable[[float], str]] = {
     "ratio": partial(formats.number, decimals=3),
@@ -83,18 +84,21 @@ def render(context: ReportContext) -> str:
 
     No file, font or script is loaded from elsewhere, and equal input gives equal text.
     """
-    environment = _environment(context)
-    return environment.get_template("report.html.j2").render(
-        context=context,
-        headline=headline(context.priority_list),
-        matrix=matrix(context.risk_value),
-        value_labels=VALUES,
-        metric_table=metric_table(context.metrics),
-        cutoffs=_cutoffs(context.metrics),
-        priority=_records(context.priority_list.head(context.top_rows)),
-        top_customers=_records(context.scores),
-        figures=[piece(figure, name) for name, figure in context.figures.items()],
-        plotly_script=plotly_script() if context.figures else Markup(""),
+    return (
+        _environment(context)
+        .get_template("report.html.j2")
+        .render(
+            context=context,
+            headline=headline(context.priority_list),
+            matrix=matrix(context.risk_value),
+            value_labels=VALUES,
+            metric_table=metric_table(context.metrics),
+            cutoffs=_cutoffs(context.metrics),
+            priority=_records(context.priority_list.head(context.top_rows)),
+            top_customers=_records(context.scores),
+            figures=[piece(figure, name) for name, figure in context.figures.items()],
+            plotly_script=plotly_script() if context.figures else Markup(""),
+        )
     )
 
 
@@ -122,28 +126,10 @@ def _cutoffs(metrics: pd.DataFrame) -> list[str]:
 
 
 def _environment(context: ReportContext) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("churnlab.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     typical = next((f["average_order_value"] for f in context.key_figures), None)
-    decimals = formats.money_decimals(typical)
-    money = partial(formats.money, symbol=context.currency_symbol, decimals=decimals)
-    environment.filters.update(
-        number=formats.number,
-        percent=formats.percent,
-        money=money,
-        total=partial(formats.total, symbol=context.currency_symbol, decimals=decimals),
-        words=formats.words,
-        text=formats.text,
-        day=formats.day,
-        sentences=formats.sentences,
-        metric=partial(_metric, money=money),
-    )
-    return environment
+    made = environment(context.currency_symbol, typical)
+    made.filters["metric"] = partial(_metric, money=made.filters["money"])
+    return made
 
 
 def _metric(value: float | None, row: MetricRow, money: Callable[[float], Markup]) -> str:

@@ -1,8 +1,8 @@
-"""What looks like one thing written twice: told, not changed."""
+"""What looks wrong about whole tables: things written twice, ids that match nothing, too much refused."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis
 
@@ -12,6 +12,7 @@ from churnlab.data import parsing
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+MANY_REFUSED = 0.05
 KNOWN_SHARE = 0.5  # of a table's customers, from which their ids look like those of the orders
 
 
@@ -69,6 +70,18 @@ def _of_two_customers(lines: ir.Table) -> list[str]:
         f"{n:,} order ids belong to several customers and count as an order of each: if an order id is "
         f"unique in "
         "the shop, set data.order_conflicts: quarantine"
+    ]
+
+
+def many_refused(name: str, summary: dict[str, Any]) -> list[str]:
+    """Says if so many lines of a table are refused that what is left may mislead."""
+    refused = summary.get("rows_quarantined", 0)
+    if not refused or refused < MANY_REFUSED * summary["rows_read"]:
+        return []
+    reason, rows = max(summary["quarantined_by_reason"].items(), key=lambda item: item[1])
+    return [
+        f"{refused / summary['rows_read']:.0%} of the {summary['rows_read']:,} lines of {name} are refused, "
+        f"{rows:,} of them as {reason}: see the quarantine before you trust the totals"
     ]
 
 

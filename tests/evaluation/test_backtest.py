@@ -1,0 +1,132 @@
+"""Authority: simulated shops of which it is known what makes customers leave."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import ibis
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from sklearn.metrics import log_loss
+
+from churnlab.engine import connect
+from churnlab.errors import DataError
+from churnlab.evaluation.backtest import Backtest, backtest, truth_after
+from churnlab.features.signals import Signals
+from churnlab.operations.scoring import Provenance, score_customers
+
+FIRST_DAY, DAYS, CUTOFF_DAY, HORIZON = date(2022, 1, 1), 500, 430, 60
+CUTOFF = FIRST_DAY + timedelta(days=CUTOFF_DAY)
+
+
+def angry_shop(seed: int = 4, customers: int = 700) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Orders and complaints: everybody buys at one pace until they complain, and then never again."""
+    random = np.random.default_rng(seed)
+    orders, complaints = [], []
+    for number in range(customers):
+        name, day = f"c{number:03d}", float(random.uniform(0, 420))
+        angry = day + float(random.exponential(150))
+        while day < min(angry, DAYS):
+            orders.append((name, FIRST_DAY + timedelta(days=int(day)), round(random.gamma(4, 5), 2)))
+            day += float(random.exponential(25))
+        if angry < DAYS:
+            complaints.append((name, FIRST_DAY + timedelta(days=int(angry))))
+    frame = pd.DataFrame(orders, columns=["customer_id", "day", "amount"])
+    frame = frame.groupby(["customer_id", "day"], as_index=False)["amount"].sum()
+    return frame, pd.DataFrame(complaints, columns=["customer_id", "day"])
+
+
+def orders_table(small_log: Any, frame: pd.DataFrame) -> Any:
+    n = len(frame)
+    table = pa.table(
+        {
+            "customer_id": pa.array(frame["customer_id"], pa.string()),
+            "order_id": pa.array([str(k) for k in range(n)], pa.string()),
+            "ts": pa.array(frame["day"], pa.date32()).cast(pa.timestamp("us")),
+            "day": pa.array(frame["day"], pa.date32()),
+            "amount": pa.array(frame["amount"], pa.float64()),
+            "gross": pa.array(frame["amount"], pa.float64()),
+            "returned": pa.array(np.zeros(n)),
+            "is_purchase": pa.array([True] * n),
+            "n_lines": pa.array([1] * n, pa.int64()),
+        }
+    )
+    return connect(small_log.params.engine).create_table("orders", table)
+
+
+def interactions_table(frame: pd.DataFrame) -> Any:
+    n, moment = len(frame), pa.timestamp("us")
+    return ibis.memtable(
+        pa.table(
+            {
+                "customer_id": pa.array(frame["customer_id"], pa.string()),
+                "ts": pa.array(frame["day"], pa.date32()).cast(moment),
+                "kind": pa.array(["complaint"] * n, pa.string()),
+                "score": pa.nulls(n, pa.float64()),
+                "channel": pa.nulls(n, pa.string()),
+                "topic": pa.nulls(n, pa.string()),
+                "responded": pa.nulls(n, moment),
+                "resolved": pa.nulls(n, moment),
+            }
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def shop(small_log: Any) -> tuple[Any, Signals, pd.DataFrame]:
+    orders, complaints = angry_shop()
+    return orders_table(small_log, orders), Signals(interactions=interactions_table(complaints)), complaints
+
+
+@pytest.fixture(scope="module")
+def told(shop: tuple, small_log: Any) -> Backtest:
+    orders, signals, _ = shop
+    return backtest(orders, CUTOFF, HORIZON, small_log.params, "v", signals=signals)
+
+
+def test_what_only_the_complaints_tell_is_learned(told: Backtest, shop: tuple, small_log: Any) -> None:
+    """On held-out outcomes, of everybody, and of those whose silence is still too short to tell."""
+    orders, _, _ = shop
+    truth = truth_after(orders, CUTOFF, HORIZON)
+    assert truth is not None
+    untold = backtest(orders, CUTOFF, HORIZON, small_log.params, "v")
+    pd.testing.assert_series_equal(told.features["customer_id"], truth["customer_id"])
+    lately = told.features["days_since_last_order"] <= 30
+    for group, least_gain in ((lately | True, 0.2), (lately, 0.1)):
+        losses = [
+            log_loss(truth["churned"][group], test.predictions["churn_probability"][group])
+            for test in (told, untold)
+        ]
+        assert losses[0] < (1 - least_gain) * losses[1]
+
+
+def test_reasons_tell_of_the_complaint(told: Backtest, shop: tuple) -> None:
+    """Of those who lately complained, against those who never did."""
+    _, _, complaints = shop
+    days = complaints.set_index("customer_id")["day"]
+    reasons = told.scorer.explain(told.features).map(" | ".join).set_axis(told.features["customer_id"])
+    lately = [c for c in reasons.index if c in days.index and 0 <= (CUTOFF - days[c]).days < 30]
+    assert len(lately) > 20
+    raised = reasons[lately].str.contains(r"omplaint[^|]*which raises the risk")
+    assert raised.mean() > 0.9
+    never = reasons[[c for c in reasons.index if c not in days.index]]
+    assert not never.str.contains(r"omplaint[^|]*which raises the risk").any()
+
+
+def test_what_is_complained_of_later_is_not_seen(told: Backtest, shop: tuple, small_log: Any) -> None:
+    orders, _, complaints = shop
+    known = Signals(interactions=interactions_table(complaints[complaints["day"] <= CUTOFF]))
+    again = backtest(orders, CUTOFF, HORIZON, small_log.params, "v", signals=known)
+    assert again.scorer.digest == told.scorer.digest
+    pd.testing.assert_frame_equal(again.predictions, told.predictions, check_exact=True)
+
+
+def test_scores_need_the_tables_of_the_model(told: Backtest, shop: tuple, small_log: Any) -> None:
+    orders, signals, _ = shop
+    source, settings = Provenance("1", "run", "v"), small_log.params.decisions
+    scores = score_customers(orders, told.scorer, CUTOFF, settings, source, signals)
+    expected = told.scorer.predict(told.features)["churn_probability"]
+    pd.testing.assert_series_equal(scores["churn_probability"], expected)
+    with pytest.raises(DataError, match=r"^interactions: there is no such table, and the model's features"):
+        score_customers(orders, told.scorer, CUTOFF, settings, source)
