@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,7 @@ def test_vintages_that_overlap_are_their_union(shop, scored, clean, tmp_path):
     drops = tmp_path / "drops"
     drops.mkdir()
     cuts = np.linspace(0, len(own), 4).astype(int)
-    for number, (first, last) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+    for number, (first, last) in enumerate(pairwise(cuts)):
         part = own.iloc[max(0, first - (last - first) // 3) : last]
         again = twice[twice.index.isin(part.index)]
         WRITERS[["csv", "parquet", "csv"][number]](
