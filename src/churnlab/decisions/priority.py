@@ -30,6 +30,7 @@ LIST_COLUMNS = [
 MONEY_DIGITS = (
     6  # decimals where the dearest contact costs 1 to 10; fewer or more where it costs more or less
 )
+WHOLE_FROM = 1000  # money is told without decimals
 HALVINGS = 50  # of the bracket around the price of money
 
 
@@ -237,9 +238,15 @@ def _why(plan: pd.DataFrame) -> list[str]:
         plan["churn_probability"], plan["horizon_days"], plan["value_at_stake"], plan["reasons"], strict=True
     )
     return [
-        f"{_percent(p)} chance of no order in {days} days, {stake:,.2f} profit at stake. {_reason(reasons)}."
+        f"{_percent(p)} chance of no order in {days} days, {_amount(stake)} profit at stake. "
+        f"{_reason(reasons)}."
         for p, days, stake, reasons in figures
     ]
+
+
+def _amount(money: float) -> str:
+    """With decimals only where they tell something: below 1000."""
+    return f"{money:,.2f}" if abs(money) < WHOLE_FROM else f"{money:,.0f}"
 
 
 def _percent(share: float) -> str:
