@@ -241,3 +241,25 @@ def test_the_script_decides_nothing(through, small_log, small_model, tmp_path):
     pd.testing.assert_frame_equal(
         found.drop(columns=apart).sort_index(), plain.drop(columns=apart).sort_index(), check_exact=True
     )
+
+
+def test_one_name_in_several_spellings_is_one_customer_to_the_policy_text(small_log, small_model, tmp_path):
+    """Composed or not, with marks and blanks at the ends: the scores are those of one spelling."""
+    names = small_log.frame["customer_id"].str.replace("c", "Ζωή_é", regex=False)
+    ways = [
+        lambda name: unicodedata.normalize("NFD", name),
+        lambda name: f"\u200f{name}\u00a0",
+        lambda name: unicodedata.normalize("NFC", name),
+    ]
+    spellings = {
+        "one": [unicodedata.normalize("NFC", name) for name in names],
+        "many": [ways[k % len(ways)](name) for k, name in enumerate(names)],
+    }
+    found = {}
+    for title, ids in spellings.items():
+        path = tmp_path / f"{title}.csv"
+        small_log.frame.assign(customer_id=ids).to_csv(path, index=False)
+        data = small_log.params.data.model_copy(update={"path": str(path), "customer_ids": "text"})
+        params = small_log.params.model_copy(update={"data": data})
+        found[title] = read_parquet(score_source(params, None, str(small_model), tmp_path / title))
+    pd.testing.assert_frame_equal(found["many"], found["one"], check_exact=True)
