@@ -126,6 +126,9 @@ def test_secrets_of_the_environment_are_kept_nowhere(shop):
         ("columns", {"customer_id": "customer_id", "ts": "amount", "amount": "amount"}),
         ("columns", {"customer_id": "customer", "ts": "ts", "amount": "amount"}),
         ("earliest_date", "2030-01-01"),
+        ("database", f"postgresql://shop:{SECRET}@db.example/shop"),
+        ("database", {"url": [f"postgresql://db.example/shop?user=shop&password={SECRET}"], "table": "t"}),
+        ("database", {"url": f"postgresql://shop:{SECRET}@db.example/shop", "table": "t"}),
     ],
 )
 def test_what_a_mistake_says_names_nobody(shop, tmp_path, key, value):
@@ -136,6 +139,14 @@ def test_what_a_mistake_says_names_nobody(shop, tmp_path, key, value):
     done = churnlab(tmp_path, "ingest", "--params", "params.yaml")
     assert done.returncode == 2
     assert MARK not in done.stdout + done.stderr and SECRET not in done.stdout + done.stderr
+
+
+def test_a_file_without_a_header_is_refused_without_its_first_row(shop, tmp_path):
+    (tmp_path / "log.csv").write_text(f"{REFUSED},2024-01-05,5.00\n" * 2, encoding="utf-8")
+    (tmp_path / "params.yaml").write_bytes((shop.folder / "params.yaml").read_bytes())
+    done = churnlab(tmp_path, "ingest")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "write a header row" in done.stderr and MARK not in done.stderr
 
 
 def duplicated(*_: object) -> None:
@@ -211,3 +222,59 @@ def test_two_are_forgotten(shop):
     for stage in ("prioritise", "report"):
         assert shop.churnlab(stage).returncode == 0
     assert shop.naming(first) == {"log.csv"}
+
+
+def test_the_source_does_not_bring_them_back(shop):
+    """After the one above: their lines are still in the source, and refused without what they say."""
+    forgotten = pd.read_parquet(shop.folder / "data" / "orders.parquet")["customer_id"].iloc[0]
+    assert shop.churnlab("forget", forgotten).returncode == 0
+    done = shop.churnlab("ingest")
+    assert done.returncode == 0
+    assert MARK not in done.stdout + done.stderr
+    assert [shop.naming(name) for name in (forgotten, REFUSED, BROKEN)] == [{"log.csv"}] * 3
+    quarantine = pd.read_parquet(shop.folder / "data" / "quarantine.parquet")
+    theirs = quarantine[quarantine["reason"] == "customer_forgotten"]
+    assert len(theirs) > 1
+    assert set(theirs["raw"]) == {'{"erased": true}'}
+    rows = json.loads((shop.folder / "data" / "ingest.json").read_text(encoding="utf-8"))
+    assert rows["rows_read"] == rows["rows_accepted"] + len(quarantine)
+
+
+def test_with_hashed_ids_only_the_source_names_customers(shop, tmp_path):
+    """And those who hold the key find a customer by the pseudonym, until the customer is forgotten."""
+    settings = yaml.safe_load((shop.folder / "params.yaml").read_text(encoding="utf-8"))
+    settings["data"] |= {"privacy": {"hash_ids": True, "key_env": "SHOP_KEY"}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    (tmp_path / "log.csv").write_bytes((shop.folder / "log.csv").read_bytes())
+    hashed = Shop(tmp_path, "")
+    assert hashed.churnlab("ingest").returncode == 0
+    assert hashed.naming(MARK) == {"log.csv"}
+    name = f"c.c000{MARK}"
+    found = hashed.churnlab("pseudonym", name).stdout.split()
+    assert found[0] == name
+    assert "data/orders.parquet" in hashed.naming(found[1])
+    done = hashed.churnlab("forget", name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert hashed.churnlab("ingest").returncode == 0
+    assert hashed.naming(found[1]) == set()
+    assert hashed.naming(MARK) == {"log.csv"}
+
+
+def test_lines_that_landed_are_emptied_and_not_read_again(shop, tmp_path):
+    settings = yaml.safe_load((shop.folder / "params.yaml").read_text(encoding="utf-8"))
+    settings["data"] |= {"path": "drops", "incremental": True}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    (tmp_path / "drops").mkdir()
+    (tmp_path / "drops" / "log.csv").write_bytes((shop.folder / "log.csv").read_bytes())
+    landed = Shop(tmp_path, "")
+    assert landed.churnlab("ingest").returncode == 0
+    before = json.loads((tmp_path / "data" / "ingest.json").read_text(encoding="utf-8"))
+    name = f"c.c000{MARK}"
+    assert any(file.startswith("data/landing/") for file in landed.naming(name))
+    for words in (["forget", name], ["ingest"]):
+        done = landed.churnlab(*words)
+        assert (done.returncode, MARK in done.stdout + done.stderr) == (0, False)
+        assert landed.naming(name) == {"drops/log.csv"}
+    after = json.loads((tmp_path / "data" / "ingest.json").read_text(encoding="utf-8"))
+    assert after["rows_read"] == before["rows_read"]
+    assert after["customers"] == before["customers"] - 1

@@ -238,8 +238,10 @@ def pseudonym(
     """Print the keyed hashes of ids (data.privacy.hash_ids), to find customers on a list."""
     from churnlab.config import read_params
     from churnlab.data.pseudonyms import pseudonym, read_key
+    from churnlab.operations.spellings import by_policy
 
-    key, names = read_key(read_params(params).data.privacy), _ids(ids, file)
+    settings = read_params(params)
+    key, names = read_key(settings.data.privacy), by_policy(_ids(ids, file), settings)
     pairs = {"customer_id": names, "pseudonym": [pseudonym(key, name) for name in names]}
     if out is None:
         for name, hashed in zip(*pairs.values(), strict=True):

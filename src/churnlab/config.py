@@ -203,6 +203,11 @@ class Data(Source):
     def _one_source(self) -> Data:
         if sum(source is not None for source in (self.dataset, self.path, self.database)) != 1:
             raise ValueError("name one of dataset, path and database, and leave the others null")
+        sources = (self, self.customers, self.interactions, self.contacts)
+        if self.privacy.hash_ids and any(source is not None and source.incremental for source in sources):
+            raise ValueError(
+                "incremental keeps lines with the ids as written: set it to false with privacy.hash_ids"
+            )
         return self
 
 
@@ -408,4 +413,7 @@ def _finding(found: Any) -> str:
     message = found["msg"].removeprefix("Value error, ")
     if found["type"] == "value_error":
         return message
-    return f"{message[0].lower()}{message[1:]}, not {found['input']!r}"
+    given = repr(found["input"])
+    if _PASSWORD.search(given):
+        given = "what is there: it holds a password, and is not shown"
+    return f"{message[0].lower()}{message[1:]}, not {given}"

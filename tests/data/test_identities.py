@@ -1,6 +1,7 @@
 """Authority: ids spelt by hand under each policy; RFC 4231's construction as the standard library has it."""
 
 import hmac
+from datetime import date
 
 import pyarrow as pa
 import pytest
@@ -76,8 +77,6 @@ def test_a_list_that_is_not_there(judged, tmp_path):
 
 
 def test_the_forgotten_are_known_by_their_marks(judged, tmp_path):
-    from datetime import date
-
     remember_forgotten(tmp_path / "forgotten.csv", ["7"], date(2024, 1, 1))
     assert judged("7", "8") == [("7", "customer_forgotten"), ("8", None)]
 
@@ -98,3 +97,44 @@ def test_hashing_needs_a_key(judged, monkeypatch):
     monkeypatch.delenv("CHURNLAB_ID_KEY", raising=False)
     with pytest.raises(ConfigError, match="CHURNLAB_ID_KEY"):
         judged("1", privacy={"hash_ids": True})
+
+
+@pytest.mark.parametrize(
+    ("row", "policy", "is_theirs"),
+    [
+        ("2024-01-05;7;5.00", "exact", True),
+        ('7,"a",5,5', "exact", True),
+        ("x| 007 |5", "integer", True),
+        ("x| 007 |5", "exact", False),
+        ("77,17,7.0", "exact", False),
+        ("7", "exact", True),
+    ],
+)
+def test_a_broken_row_does_not_tell_of_the_forgotten(con, settings, tmp_path, row, policy, is_theirs):
+    """Cut at what parts cells by hand."""
+    listed = tmp_path / "forgotten.csv"
+    remember_forgotten(listed, ["7"], date(2024, 1, 1))
+    data = settings("x.csv", privacy={"forgotten": str(listed)}, customer_ids=policy)
+    lines = pa.table(
+        {
+            "customer_id": pa.array([None, None, "8"]),
+            "malformed": pa.array([row, "other;row", None]),
+            "n": [0, 1, 2],
+        }
+    )
+    raw = con.create_table("broken", lines, temp=True, overwrite=True)
+    found = identities.identified(con, raw, data).order_by("n").to_pyarrow()["malformed"].to_pylist()
+    assert found == ["erased" if is_theirs else row, "other;row", None]
+
+
+@pytest.mark.parametrize("hash_ids", [False, True])
+def test_the_forgotten_referred_nobody(con, settings, tmp_path, monkeypatch, hash_ids):
+    monkeypatch.setenv("SHOP_KEY", KEY)
+    listed = tmp_path / "forgotten.csv"
+    remember_forgotten(listed, ["7"], date(2024, 1, 1))
+    privacy = {"forgotten": str(listed), "hash_ids": hash_ids, "key_env": "SHOP_KEY"}
+    lines = pa.table({"referrer": pa.array(["7", "8", None, "7"]), "n": [0, 1, 2, 3]})
+    table = con.create_table("referred", lines, temp=True, overwrite=True)
+    found = identities.referrers(con, table, settings("x.csv", privacy=privacy)).order_by("n")
+    digest = hmac.new(KEY.encode(), b"8", "sha256").hexdigest()[:32]
+    assert found.to_pyarrow()["referrer"].to_pylist() == [None, digest if hash_ids else "8", None, None]

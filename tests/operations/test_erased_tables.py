@@ -161,7 +161,7 @@ def test_an_id_that_json_escapes_is_found_in_a_refused_line(tmp_path, name):
 
 
 def test_raw_lines_as_they_landed(tmp_path):
-    """Malformed rows keep their place and their reason, and say nothing more."""
+    """All rows keep their place, for the ledger of the landing counts them; theirs say nothing more."""
     path = written(
         tmp_path,
         source_row=[1, 2, 3, 4],
@@ -170,6 +170,7 @@ def test_raw_lines_as_they_landed(tmp_path):
     )
     erased_tables.erase(path, wanted(ANN))
     assert rows_of(path) == [
+        {"source_row": 1, "malformed": "erased", "customer_id": None},
         {"source_row": 2, "malformed": "erased", "customer_id": None},
         {"source_row": 3, "malformed": f"{BOB};1", "customer_id": None},
         {"source_row": 4, "malformed": None, "customer_id": BOB},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from churnlab.config import Data
+from churnlab.data import parsing
 from churnlab.data.rates import read_rates
 from churnlab.data.reasons import CURRENCY_CONFLICT, CURRENCY_NO_RATE, CURRENCY_OTHER
 from churnlab.errors import DataError
@@ -110,10 +111,14 @@ def require_one_currency(lines: ir.Table, data: Data) -> None:
     """
     if data.currency is not None:
         return
-    codes = lines.filter(lines["stated"].notnull()).select("stated").distinct().order_by("stated")
+    marks = lines.filter(lines["stated"].notnull()).select("stated").distinct()
+    # whatever stands beside a number is a mark: of a column mapped by mistake it may be part of an id
+    codes = marks.filter(marks["stated"].re_search(parsing.SIGN)).order_by("stated")
     found = codes.limit(CODES_SHOWN + 1).to_pyarrow()["stated"].to_pylist()
-    if len(found) > 1:
-        shown = ", ".join(found[:CODES_SHOWN]) + (", …" if len(found) > CODES_SHOWN else "")
+    others = marks.count().execute() - codes.count().execute()
+    if len(found) + others > 1:
+        told = [*found[:CODES_SHOWN], *(["…"] if len(found) > CODES_SHOWN else [])]
+        shown = ", ".join([*told, *([f"{others} marks that are no ISO code"] if others else [])])
         raise DataError(
             f"data.currency: lines are in {shown}: name the shop's currency, and rates for the others "
             f"in data.rates"

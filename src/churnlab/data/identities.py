@@ -10,7 +10,7 @@ import ibis
 
 from churnlab.config import Data
 from churnlab.data import parsing
-from churnlab.data.forgotten import forgotten_ids
+from churnlab.data.forgotten import forgotten_ids, read_forgotten
 from churnlab.data.pseudonyms import pseudonym_table, read_key
 from churnlab.data.reasons import EXCLUDED, FORGOTTEN, ID_MISSING, ID_NOT_WHOLE
 from churnlab.errors import DataError
@@ -18,6 +18,10 @@ from churnlab.errors import DataError
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend
+
+
+PIECES = r"[,;|\t\"]"
+"""What parts the cells of a row that cannot be read as a record."""
 
 
 def spelt(cell: ir.StringValue, policy: str) -> ir.StringValue:
@@ -39,6 +43,7 @@ def identified(con: Backend, raw: ir.Table, data: Data) -> ir.Table:
     DataError
         The list of excluded or forgotten customers cannot be read.
     """
+    raw = _withheld_rows(con, raw, data)
     cell = raw["customer_id"]
     missing = parsing.is_blank(cell) | parsing.is_one_of(cell, data.missing_ids)
     table = raw.mutate(cell_customer_id=cell, customer_id=spelt(cell, data.customer_ids), id_missing=missing)
@@ -55,6 +60,24 @@ def identified(con: Backend, raw: ir.Table, data: Data) -> ir.Table:
     )
     table = table.mutate(problem_customer_id=problem).drop("id_missing", "listed_as")
     return _hashed(con, table, data) if data.privacy.hash_ids else table
+
+
+def _withheld_rows(con: Backend, raw: ir.Table, data: Data) -> ir.Table:
+    """The raw lines, without the text of malformed rows that hold the id of a forgotten customer."""
+    path = Path(data.privacy.forgotten)
+    if "malformed" not in raw.columns or not read_forgotten(path).days:
+        return raw
+    rows = raw.filter(raw["malformed"].notnull()).select(text="malformed").distinct()
+    pieces = rows.select("text", piece=rows["text"].re_split(PIECES).unnest())
+    pieces = pieces.mutate(id=spelt(parsing.trimmed(pieces["piece"]), data.customer_ids))
+    pieces = con.create_table(ibis.util.gen_name("pieces"), pieces.filter(pieces["id"].notnull()), temp=True)
+    gone = forgotten_ids(con, pieces.select(customer_id="id").distinct(), path)
+    assert gone is not None  # the list has entries
+    theirs = pieces.semi_join(gone, pieces["id"] == gone["customer_id"]).select(withheld="text").distinct()
+    theirs = con.create_table(ibis.util.gen_name("withheld"), theirs, temp=True)
+    joined = raw.left_join(theirs, raw["malformed"] == theirs["withheld"])
+    text = joined["withheld"].notnull().ifelse("erased", joined["malformed"])
+    return joined.mutate(malformed=text).drop("withheld")
 
 
 def _listed(con: Backend, table: ir.Table, data: Data) -> ir.Table | None:
@@ -107,11 +130,22 @@ def _hashed(con: Backend, table: ir.Table, data: Data) -> ir.Table:
 
 
 def referrers(con: Backend, table: ir.Table, data: Data) -> ir.Table:
-    """Spells, and hashes, the ids in column `referrer` as those of customers."""
+    """Spells, and hashes, the ids in `referrer` as those of customers; who is forgotten referred nobody."""
     table = table.mutate(referrer=spelt(parsing.filled(table["referrer"]), data.customer_ids))
+    table = _without_forgotten(con, table, data)
     if not data.privacy.hash_ids:
         return table
     ids = table.filter(table["referrer"].notnull()).select(customer_id="referrer").distinct()
     hashes = pseudonym_table(con, ids, read_key(data.privacy)).rename(hashed_id="customer_id")
     joined = table.left_join(hashes, table["referrer"] == hashes["hashed_id"])
     return joined.mutate(referrer=joined["pseudonym"]).drop("hashed_id", "pseudonym")
+
+
+def _without_forgotten(con: Backend, table: ir.Table, data: Data) -> ir.Table:
+    ids = table.filter(table["referrer"].notnull()).select(customer_id="referrer").distinct()
+    gone = forgotten_ids(con, ids, Path(data.privacy.forgotten))
+    if gone is None:
+        return table
+    joined = table.left_join(gone.rename(gone_id="customer_id"), table["referrer"] == gone["customer_id"])
+    known = joined["gone_id"].isnull().ifelse(joined["referrer"], ibis.null("string"))
+    return joined.mutate(referrer=known).drop("gone_id")

@@ -113,19 +113,17 @@ def _unread(table: ir.Table, word: str, kind: str, may_be_blank: bool) -> ir.Str
 
 
 def refuse_mixed(lines: ir.Table, schema: pa.DataFrameSchema) -> ir.Table:
-    """Refuses cells that read two ways, in files where some cell reads only the other way."""
+    """Refuses cells that read two ways, in columns where some cell reads only the other way.
+
+    Which file a cell stands in makes no difference, so that cutting files makes none either.
+    """
     for word, column in schema.columns.items():
         if f"either_{word}" not in lines.columns:
             continue
-        files = (
-            lines.filter(lines[f"other_{word}"], lines["reason"].fill_null("") != MALFORMED.code)
-            .select("source_file")
-            .distinct()
-        )
-        names = files.to_pyarrow()["source_file"].to_pylist()
-        if names:
+        only_other = lines.filter(lines[f"other_{word}"], lines["reason"].fill_null("") != MALFORMED.code)
+        if only_other.count().to_pyarrow().as_py():
             code = DATE_MIXED.code if column.metadata["kind"] == "moment" else MARK_MIXED.code
-            lines = refuse(lines, lines[f"either_{word}"] & lines["source_file"].isin(names), code, word)
+            lines = refuse(lines, lines[f"either_{word}"], code, word)
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ ROWS_PER_CHUNK = 1_024  # more of them at a time keep Python's garbage collector
 BYTES_PER_CHUNK = 8_388_608
 ROWS_PER_GROUP = 131_072
 NAMES_SHOWN = 40
+DATED = re.compile(r"[0-9۰-۹٠-٩]+[-/.][0-9۰-۹٠-٩]+[-/.][0-9۰-۹٠-٩]|@")
+"""What a date or an address has and a column's name has not."""
+
 PLACE = [("source_file", pa.string()), ("source_row", pa.int64()), ("malformed", pa.string())]
 
 
@@ -52,6 +56,8 @@ class Request:
         return f"{shown(file)}: column {name!r} {found}: correct {self.section}.columns.{word}"
 
     def _there_are(self, names: Sequence[str], remedy: str) -> str:
+        if any(DATED.search(name) for name in names):  # without a header, the first row is a customer's
+            return " and write a header row: the first row holds data, which is not shown here"
         listed = ", ".join(shown(name) for name in names[:NAMES_SHOWN])
         more = ", …" if len(names) > NAMES_SHOWN else ""
         other = f" or {self.section}.{remedy}" if remedy else ""

@@ -60,7 +60,7 @@ DATE_UNREADABLE = Reason(
 )
 DATE_MIXED = Reason(
     "date_order_mixed",
-    "this file writes day/month and month/day, so 03/04 may be either: write one order, or set "
+    "the column has day/month and month/day, so 03/04 may be either: write one order, or set "
     "data.ambiguous_cells: keep",
     "03/04/2024",
 )
@@ -94,7 +94,7 @@ CURRENCY_NO_RATE = Reason(
 )
 MARK_MIXED = Reason(
     "decimal_mark_mixed",
-    "this file has numbers with the other decimal mark, so that 1,234 may be a thousand or one: write one "
+    "the column has numbers with the other decimal mark, so 1,234 may be a thousand or one: write one "
     "mark, or set data.ambiguous_cells: keep",
     "1,234",
 )

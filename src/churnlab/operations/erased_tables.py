@@ -39,6 +39,7 @@ def search(path: Path, wanted: Wanted) -> Hits:
 def erase(path: Path, wanted: Wanted) -> None:
     """Remove the rows about the wanted, and empty the cells of other rows that name them.
 
+    Rows of raw lines are not removed but emptied, and become malformed rows that say nothing.
     `referrer` becomes null; the text of a refused line, or a topic with the id in it, is withheld. The row
     and its reason stay, so that rows read are still rows accepted and rows refused. Equal rows give the
     bytes that :func:`churnlab.engine.write_parquet` gives.
@@ -85,10 +86,13 @@ def _groups(batches: Iterator[pa.Table], schema: pa.Schema) -> Iterator[pa.Table
 
 def _without(table: pa.Table, wanted: Wanted) -> tuple[pa.Table, Hits]:
     """A table without the wanted, and what was taken out of it or could not be."""
-    before, cells, elsewhere = len(table), 0, 0
+    rows = cells = elsewhere = 0
     if OWNER in table.column_names:
-        table = table.filter(pc.invert(_is_wanted(table[OWNER], wanted)))
-    rows = before - len(table)
+        theirs = _is_wanted(table[OWNER], wanted)
+        rows = _true(theirs)
+        table = (
+            _blanked(table, theirs) if "malformed" in table.column_names else table.filter(pc.invert(theirs))
+        )
     for name in table.column_names:
         if name in (MENTION, NOTE, *LINES):
             where = _named_in(name, table[name], wanted)
@@ -98,6 +102,21 @@ def _without(table: pa.Table, wanted: Wanted) -> tuple[pa.Table, Hits]:
             texts = _texts(table[name])
             elsewhere += sum(_true(_holds(text, wanted.patterns)) for text in texts)
     return table, Hits(rows, cells, elsewhere)
+
+
+def _blanked(table: pa.Table, theirs: pa.ChunkedArray) -> pa.Table:
+    """Landed lines keep their number and place, by which the ledger knows that a file is whole."""
+    if not _true(theirs):
+        return table
+    kept = ("source_file", "source_row", "malformed")
+    emptied = {
+        f.name: table[f.name]
+        if f.name in kept
+        else pc.if_else(theirs, pa.scalar(None, f.type), table[f.name])
+        for f in table.schema
+    }
+    blank = pa.table(emptied, schema=table.schema)
+    return _emptied(blank, "malformed", theirs)
 
 
 def _is_wanted(ids: pa.ChunkedArray, wanted: Wanted) -> pa.ChunkedArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from churnlab.errors import DataError
 from churnlab.operations.dvc_cache import DvcStore, held
 from churnlab.operations.file_kinds import UNREADABLE, kind_of, unreadable
 from churnlab.operations.provenance import project_root
+from churnlab.operations.spellings import by_policy, found_spellings
 from churnlab.operations.traces import Wanted
 from churnlab.operations.tracking_store import artifact_folder, place
 from churnlab.operations.written_files import Places, find_places, is_left_over, shown_name
@@ -55,7 +56,6 @@ def forget(
     ids: Sequence[str],
     moment: datetime,
     also: Sequence[Path] = (),
-    spellings: Callable[[str], set[str]] = lambda name: {name},
     dry_run: bool = False,
 ) -> Erasure:
     """Erase customers from what churnlab wrote, put them on the list of the forgotten, and search again.
@@ -66,13 +66,11 @@ def forget(
     Parameters
     ----------
     ids
-        Ids as orders have them before any hashing.
+        Ids as the source has them.
     moment
         When, for the record `reports/erasure.json`.
     also
         Further folders that churnlab wrote to, such as those of nightly runs.
-    spellings
-        Every way in which raw lines may spell an id, itself included.
     dry_run
         Only search; `files` is then what names them, and `remaining` what cannot be read.
 
@@ -81,23 +79,23 @@ def forget(
     ConfigError
         Ids are hashed and the key is not there.
     DataError
-        An id is blank, a folder is not there, the list or the record is damaged or cannot be written, or DVC
+        An id is none, a folder is not there, the list or the record is damaged or cannot be written, or DVC
         is running.
     """
     root, workspace = project_root(), Path(params.workspace).expanduser()
-    if not all(name.strip() for name in ids):
-        raise DataError("forget: one of the ids is blank: name customers as orders.parquet does")
+    names = by_policy(ids, params)
     for folder in also:
         if not folder.expanduser().is_dir():
             raise DataError(f"--also: {folder} is not there: name a folder that churnlab wrote to")
-    wanted = _wanted(params, ids, spellings)
     record = workspace / "reports" / "erasure.json"
     earlier = _earlier(record)
     with held(root) as store:
         places = find_places(params, root, also, store)
+        wanted = _wanted(params, [*names, *found_spellings(names, places.all, params)])
         if dry_run:
             return _what_would_be(places, wanted, root, _beyond(root, store))
-        marks = remember_forgotten(Path(params.data.privacy.forgotten).expanduser(), ids, moment.date())
+        listed = Path(params.data.privacy.forgotten).expanduser()
+        marks = remember_forgotten(listed, names, moment.date())
         troubles: dict[Path, str] = {}
         files = tuple(filter(None, _erased(places, wanted, root, troubles)))
         searched = find_places(params, root, also, store).all
@@ -109,12 +107,12 @@ def forget(
     return done
 
 
-def _wanted(params: Params, ids: Sequence[str], spellings: Callable[[str], set[str]]) -> Wanted:
-    spelled = {form for name in ids for form in {name, *spellings(name)}}
+def _wanted(params: Params, spelled: list[str]) -> Wanted:
+    hashed: list[str] = []
     if params.data.privacy.hash_ids:
         key = read_key(params.data.privacy)
-        spelled |= {pseudonym(key, name) for name in spelled}
-    return Wanted(frozenset(spelled))
+        hashed = [pseudonym(key, name) for name in spelled]
+    return Wanted(frozenset([*spelled, *hashed]))
 
 
 def _erased(

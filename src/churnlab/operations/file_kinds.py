@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from churnlab.operations import erased_tables, erased_texts
 from churnlab.operations.traces import OWNER, Hits, Wanted
@@ -53,6 +54,14 @@ def kind_of(path: Path) -> Kind:
     if head.startswith(("{", "[")):
         return KINDS["json lines" if _is_object(head) else "json"]
     return KINDS["csv" if _is_header(head) else "text"]
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file is a whole Parquet table."""
+    try:
+        return kind_of(path) is KINDS["parquet"] and bool(pq.read_schema(path).names)
+    except UNREADABLE:
+        return False
 
 
 def _is_object(line: str) -> bool:
