@@ -83,11 +83,15 @@ Scored = Callable[..., pa.Table]
 def scored(small_log: Any, small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Scored:
     """Scores of a source: a path, or a database; keywords replace keys of section `data`."""
 
-    def run(source: Path | Database, landing: Path | None = None, **changes: Any) -> pa.Table:
+    def run(
+        source: Path | Database, landing: Path | None = None, threads: int = 1, **changes: Any
+    ) -> pa.Table:
         where = {"path": str(source)} if isinstance(source, Path) else {"database": source, "path": None}
         told = small_log.params.data.model_dump() | where | changes
         told["columns"] = told["columns"] | COLUMNS
-        params: Params = small_log.params.model_copy(update={"data": Data.model_validate(told)})
+        engine = small_log.params.engine.model_copy(update={"threads": threads})
+        sections = {"data": Data.model_validate(told), "engine": engine}
+        params: Params = small_log.params.model_copy(update=sections)
         out = tmp_path_factory.mktemp("scored")
         return pq.read_table(score_source(params, None, str(small_model), out, landing))
 
@@ -154,6 +158,13 @@ def test_the_order_of_rows_and_the_cutting_of_files_do_not_matter(files, shop, s
     for number in range(files):
         write_csv(shuffled.iloc[number::files], tmp_path / f"{number}.csv")
     assert scored(tmp_path).equals(clean)
+
+
+def test_the_number_of_threads_does_not_matter(shop, scored, clean, tmp_path):
+    """Each row group of a Parquet file may be another thread's."""
+    table = pa.Table.from_pandas(shop.sample(frac=1, random_state=9), preserve_index=False)
+    pq.write_table(table, tmp_path / "shop.parquet", row_group_size=100)
+    assert scored(tmp_path / "shop.parquet", threads=4).equals(clean)
 
 
 def sql_rows(shop: pd.DataFrame) -> list[tuple[Any, ...]]:
