@@ -183,3 +183,17 @@ def test_a_table_of_which_much_is_refused_is_told(shop):
     [caution] = found.cautions
     assert caution.startswith("5% of the 19 lines of contacts are refused, 1 of them as customer_id_missing")
     assert shop(contacts=(["customer_id", "ts"], [*rows, rows[1], rows[1]], {})).cautions == []
+
+
+@pytest.mark.parametrize(("last", "told"), [("2024-01-03", False), ("2024-01-02", True)])
+def test_a_table_that_ends_a_month_before_the_orders_is_told(shop, last, told):
+    """The last order is of 1 February."""
+    cautions = shop(contacts=(["customer_id", "ts"], [["a", last]], {})).cautions
+    assert (
+        cautions
+        == [
+            f"the table contacts ends on {last} and the orders on 2024-02-01: what happened in between is not known "
+            "to the models, so see that its export goes on"
+        ]
+        * told
+    )

@@ -12,6 +12,7 @@ from churnlab.data import parsing
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+STALE_DAYS = 30
 MANY_REFUSED = 0.05
 KNOWN_SHARE = 0.5  # of a table's customers, from which their ids look like those of the orders
 
@@ -96,6 +97,19 @@ def strangers(table: ir.Table, orders: ir.Table, name: str) -> list[str]:
         f"of {total:,} customers in the table {name} only {known:,} have an order: see that both write "
         f"ids alike "
         "(data.customer_ids)"
+    ]
+
+
+def stale(table: ir.Table, orders: ir.Table, name: str) -> list[str]:
+    """Says if a table of events ends long before the orders: afterwards silence is no news."""
+    if "ts" not in table.columns:
+        return []
+    last, newest = (rows["ts"].max().to_pyarrow().as_py() for rows in (table, orders))
+    if last is None or newest is None or (newest - last).days < STALE_DAYS:
+        return []
+    return [
+        f"the table {name} ends on {last:%Y-%m-%d} and the orders on {newest:%Y-%m-%d}: what happened in "
+        "between is not known to the models, so see that its export goes on"
     ]
 
 

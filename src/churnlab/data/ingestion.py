@@ -13,7 +13,7 @@ import ibis
 from churnlab.config import Data
 from churnlab.data import cleaning, datasets, side_tables, sources
 from churnlab.data.contract import NUMBERS, WORDS
-from churnlab.data.doubts import many_refused, strangers
+from churnlab.data.doubts import many_refused, stale, strangers
 from churnlab.data.orders import data_version
 from churnlab.data.readers.parquet_files import scanned
 
@@ -75,7 +75,8 @@ def ingest(con: Backend, data: Data, landing: Path | None = None) -> Ingested:
     quarantine = ibis.union(cleaned.quarantine, *(side.quarantine for side in sides.values()), distinct=False)
     doubts = [*many_refused("transactions", cleaned.summary), *cleaned.cautions]
     for name, side in sides.items():
-        doubts += [*many_refused(name, side.summary), *strangers(side.table, cleaned.orders, name)]
+        doubts += many_refused(name, side.summary)
+        doubts += [*strangers(side.table, cleaned.orders, name), *stale(side.table, cleaned.orders, name)]
     return Ingested(
         orders=cleaned.orders,
         quarantine=quarantine.order_by("table", "source_file", "source_row"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -38,7 +37,7 @@ class Reading:
     Attributes
     ----------
     decimal, signs, clock
-        As :func:`churnlab.data.parsing.number` and :func:`churnlab.data.parsing.moment` take them.
+        As :func:`churnlab.data.parsing.numbers` and :func:`churnlab.data.parsing.moments` take them.
     """
 
     decimal: str
@@ -266,5 +265,4 @@ def summary(lines: ir.Table) -> dict[str, Any]:
 
 def shape(cell: ir.StringValue) -> ir.StringValue:
     """What a cell looks like without what it says: a for letters, 9 for digits, 30 characters at most."""
-    steps: Mapping[str, str] = {r"\p{L}": "a", r"\p{N}": "9"}
-    return reduce(lambda text, step: text.re_replace(*step), steps.items(), cell.substr(0, 30))
+    return cell.substr(0, 30).re_replace(r"\p{L}", "a").re_replace(r"\p{N}", "9")
