@@ -110,7 +110,9 @@ def _csv_records(text: TextIO, wanted: Wanted) -> Iterator[Record]:
 def _csv_line(cells: list[str], like: str) -> str:
     line = io.StringIO(newline="")
     end = "\r\n" if like.endswith("\r\n") else "\n"
-    csv.writer(line, lineterminator=end).writerow(cells)
+    # as `sinks.write_csv` quotes: a spreadsheet that splits at another character must find no formula
+    quoting = csv.QUOTE_ALL if like.startswith('"') else csv.QUOTE_MINIMAL
+    csv.writer(line, lineterminator=end, quoting=quoting).writerow(cells)
     return line.getvalue()
 
 
