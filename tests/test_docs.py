@@ -203,6 +203,9 @@ def test_every_module_is_told() -> None:
     )
     package = ROOT / "src" / "churnlab"
     rooms = ("data", "features", "models", "evaluation", "decisions", "operations")
-    modules = [f"{room}.{file.stem}" for room in rooms for file in (package / room).glob("[!_]*.py")]
+    inner = [
+        f"{room}.{folder.parent.name}" for room in rooms for folder in (package / room).glob("*/__init__.py")
+    ]
+    modules = [f"{room}.{file.stem}" for room in rooms for file in (package / room).glob("[!_]*.py")] + inner
     alone = [file.stem for file in package.glob("[!_]*.py")]
     assert sorted(told) == sorted([*modules, *alone, *rooms, "report"])

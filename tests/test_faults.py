@@ -50,7 +50,7 @@ MEASURED = """\
 import resource, sys
 import pyarrow.parquet
 from churnlab.config import CsvFormat, Source
-from churnlab.data import delimited, raw_lines
+from churnlab.data.readers import delimited, raw_lines
 from pathlib import Path
 path = Path(sys.argv[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -215,8 +215,8 @@ def forget(
 ) -> None:
     """Erase customers from every file churnlab wrote, refuse them from now on, and prove it."""
     from churnlab.config import read_params
-    from churnlab.operations.erasure import forget, shown_remaining
-    from churnlab.operations.erasure_shown import show
+    from churnlab.operations.erasure.forgetting import forget, shown_remaining
+    from churnlab.operations.erasure.shown import show
 
     settings = read_params(params)
     done = forget(settings, _ids(ids, file), datetime.now(UTC), also or (), dry_run=dry_run)
@@ -238,7 +238,7 @@ def pseudonym(
     """Print the keyed hashes of ids (data.privacy.hash_ids), to find customers on a list."""
     from churnlab.config import read_params
     from churnlab.data.pseudonyms import pseudonym, read_key
-    from churnlab.operations.spellings import by_policy
+    from churnlab.operations.erasure.spellings import by_policy
 
     settings = read_params(params)
     key, names = read_key(settings.data.privacy), by_policy(_ids(ids, file), settings)

@@ -16,7 +16,7 @@ from churnlab.config import Contacts, Customers, Interactions
 from churnlab.data import cleaning, side_tables, sources
 from churnlab.data.contract import LATEST, NUMBER_LIMIT, NUMBERS, REASONS, transactions
 from churnlab.data.ingestion import mapped_words
-from churnlab.data.parquet_files import scanned
+from churnlab.data.readers.parquet_files import scanned
 from churnlab.errors import ChurnlabError
 
 DAY = datetime.datetime(2024, 1, 5)

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnlab.config import CsvFormat, Database, Source
-from churnlab.data import raw_lines, sources
+from churnlab.data import sources
+from churnlab.data.readers import raw_lines
 from churnlab.errors import ChurnlabError, ConfigError, DataError
 
 HEADER = ["customer_id", "ts", "amount", "order_id"]

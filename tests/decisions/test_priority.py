@@ -302,7 +302,7 @@ def test_the_list_has_its_columns_and_types():
 def test_why_is_a_readable_sentence():
     scores = customers([0.876], [155.0])
     assert priority_list(scores, decisions())["why"].to_list() == [
-        "88% chance of no order in 90 days, 1,250.00 profit at stake. "
+        "88% chance of no order in 90 days, 1,250 profit at stake. "
         "Last order: 200 days ago, which raises the risk."
     ]
 

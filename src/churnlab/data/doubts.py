@@ -36,7 +36,7 @@ def likenesses(lines: ir.Table, data: Data) -> list[str]:
 
 def _spelt_twice(lines: ir.Table) -> list[str]:
     """123, 00123 and 123.0."""
-    ids = lines.select("customer_id").distinct()
+    ids = lines.select("customer_id").distinct().cache()  # or each line's id would be looked at, not each id
     whole = ids.mutate(whole=parsing.whole_number(ids["customer_id"])).filter(ibis._.whole.notnull())
     n = _count(whole.group_by("whole").aggregate(n=ibis._.count()).filter(ibis._.n > 1))
     if not n:

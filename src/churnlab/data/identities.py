@@ -45,9 +45,7 @@ def identified(con: Backend, raw: ir.Table, data: Data) -> ir.Table:
     """
     raw = _withheld_rows(con, raw, data)
     cell = raw["customer_id"]
-    missing = parsing.is_blank(cell) | parsing.trimmed(cell).lower().isin(
-        [m.lower() for m in data.missing_ids]
-    )
+    missing = parsing.is_blank(cell) | parsing.is_one_of(cell, data.missing_ids)
     table = raw.mutate(cell_customer_id=cell, customer_id=spelt(cell, data.customer_ids), id_missing=missing)
     listed = _listed(con, table, data)
     if listed is None:

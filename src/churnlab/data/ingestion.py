@@ -15,7 +15,7 @@ from churnlab.data import cleaning, datasets, side_tables, sources
 from churnlab.data.contract import NUMBERS, WORDS
 from churnlab.data.doubts import many_refused, strangers
 from churnlab.data.orders import data_version
-from churnlab.data.parquet_files import scanned
+from churnlab.data.readers.parquet_files import scanned
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

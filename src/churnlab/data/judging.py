@@ -64,14 +64,8 @@ def read_cells(raw: ir.Table, schema: pa.DataFrameSchema, reading: Reading) -> i
         or also, by the other decimal mark or the other order of day and month.
     """
     words = [word for word in schema.columns if word in raw.columns]
-    table = raw.mutate(**{f"cell_{word}": raw[word] for word in words if f"cell_{word}" not in raw.columns})
     kinds = {word: schema.columns[word].metadata["kind"] for word in words}
-    numbers = [word for word in words if kinds[word] == "number"]
-    if numbers:
-        table = parsing.numbers(table, numbers, reading.decimal, list(reading.signs))
-    for word in words:
-        if kinds[word] == "moment":
-            table = parsing.moments(table, word, reading.clock)
+    table = _with_numbers_and_moments(_with_cells(raw, words), kinds, reading)
     texts = {word: parsing.filled(table[f"cell_{word}"]) for word in words if kinds[word] == "text"}
     flags = {word: parsing.flag(table[f"cell_{word}"]) for word in words if kinds[word] == "flag"}
     table = table.mutate(**texts, **flags)
@@ -83,6 +77,27 @@ def read_cells(raw: ir.Table, schema: pa.DataFrameSchema, reading: Reading) -> i
             if kinds[word] in ("number", "moment", "flag")
         }
     )
+
+
+def _with_cells(raw: ir.Table, words: list[str]) -> ir.Table:
+    return raw.mutate(**{f"cell_{word}": raw[word] for word in words if f"cell_{word}" not in raw.columns})
+
+
+def _with_numbers_and_moments(table: ir.Table, kinds: Mapping[str, str], reading: Reading) -> ir.Table:
+    """By the steps that text takes, but for columns that hold no text."""
+    numbers = [word for word, kind in kinds.items() if kind == "number"]
+    moments = [word for word, kind in kinds.items() if kind == "moment"]
+    typed = parsing.without_text(table, [*numbers, *moments])
+    table = parsing.typed_numbers(table, [word for word in numbers if word in typed])
+    numbers = [word for word in numbers if word not in typed]
+    if numbers:
+        table = parsing.numbers(table, numbers, reading.decimal, list(reading.signs))
+    for word in moments:
+        if word in typed:
+            table = table.mutate(**{word: parsing.typed_moment(table, word, reading.clock)})
+        else:
+            table = parsing.moments(table, word, reading.clock)
+    return table
 
 
 def _unread(table: ir.Table, word: str, kind: str, may_be_blank: bool) -> ir.StringValue:
@@ -176,7 +191,7 @@ def with_content(
         return before
     lines = con.create_table(ibis.util.gen_name("lines"), compared, temp=True)
     newly = lines.filter(lines["reason"].notnull(), lines["raw"].isnull()).select(*PLACE, "reason", "column")
-    source = raw.mutate(**{f"cell_{word}": raw[word] for word in words if f"cell_{word}" not in raw.columns})
+    source = _with_cells(raw, words)
     found = source.inner_join(newly, PLACE)
     found = found.select(
         *PLACE, found_raw=as_json(found, words, not data.privacy.hash_ids), found_looks=looks(found, words)

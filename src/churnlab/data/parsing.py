@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,8 @@ def composed(text: str) -> Any:
 
 def is_blank(cell: ir.StringValue) -> ir.BooleanValue:
     """Nothing, or nothing to be seen."""
-    return cell.isnull() | ~cell.re_search(NOT_BLANK)
+    begins_plainly = (cell >= "!") & (cell < "\x7f")  # a sign of ASCII: most cells need no search
+    return begins_plainly.fill_null(False).ifelse(False, cell.isnull() | ~cell.re_search(NOT_BLANK))
 
 
 def filled(cell: ir.StringValue) -> ir.StringValue:
@@ -82,6 +84,12 @@ def trimmed(cell: ir.StringValue) -> ir.StringValue:
     return cell.re_replace(rf"^{BLANK}+|{BLANK}+$", "")
 
 
+def is_one_of(cell: ir.StringValue, words: Sequence[str]) -> ir.BooleanValue:
+    """Whether a cell is one of the words, in small letters or capitals, blanks at its ends or not."""
+    told = "|".join(re.escape(word.strip()) for word in words)
+    return cell.re_search(rf"(?i)^{BLANK}*({told}){BLANK}*$")
+
+
 def plain_digits(cell: ir.StringValue) -> ir.StringValue:
     """Persian and Arabic digits as 0 to 9, blanks at the ends taken off."""
     return trimmed(cell.translate(OTHER_DIGITS, PLAIN_DIGITS))
@@ -92,6 +100,41 @@ def whole_number(cell: ir.StringValue) -> ir.StringValue:
     digits = plain_digits(cell).re_replace(r"^\+?(\d+)(\.0*)?$", r"\1")
     whole = digits.re_replace(r"^0+(\d)", r"\1")
     return digits.re_search(r"^\d+$").ifelse(whole, ibis.null("string"))
+
+
+def without_text(raw: ir.Table, words: Iterable[str]) -> set[str]:
+    """The words of whose cells none is text: all that are not empty have a type of their own.
+
+    Parameters
+    ----------
+    raw
+        For each of the words <word>, text, and perhaps `typed_<word>`.
+    """
+    found = set()
+    for word in words:
+        if f"typed_{word}" in raw.columns:
+            text = raw.filter(raw[f"typed_{word}"].isnull(), raw[word].notnull())
+            if not text.select(word).limit(1).to_pyarrow().num_rows:
+                found.add(word)
+    return found
+
+
+def typed_numbers(table: ir.Table, words: Collection[str]) -> ir.Table:
+    """What :func:`numbers` gives for words without text, without its steps."""
+    added: dict[str, ir.Value] = {}
+    for word in words:
+        added |= {
+            word: _typed_number(table, word),
+            f"sign_{word}": ibis.literal(""),
+            f"other_{word}": ibis.literal(False),
+            f"either_{word}": ibis.literal(False),
+        }
+    return table.mutate(**added)
+
+
+def _typed_number(table: ir.Table, word: str) -> ir.FloatingValue:
+    typed = table[f"typed_{word}"]
+    return typed.isnan().ifelse(ibis.null("float64"), typed)
 
 
 def numbers(table: ir.Table, words: list[str], decimal: str, signs: list[str]) -> ir.Table:
@@ -187,8 +230,7 @@ def _number(table: ir.Table, word: str, signs: list[str]) -> dict[str, ir.Value]
     value = plain.ifelse(table[f"text_{word}"], nothing).try_cast("float64")
     value = value.coalesce(minus.ifelse(-size, size))
     if f"typed_{word}" in table.columns:
-        typed = table[f"typed_{word}"]
-        value = typed.isnan().ifelse(ibis.null("float64"), typed).coalesce(value)
+        value = _typed_number(table, word).coalesce(value)
     either = plain.ifelse(table[f"text_{word}"], core).re_search(EITHER_MARK)
     return {
         word: value,
@@ -229,7 +271,10 @@ def moments(table: ir.Table, word: str, clock: Clock) -> ir.Table:
     table = table.mutate(text=plain_digits(_text(table, word)))
     swaps = [_swapped(pattern) for pattern in clock.patterns if re.search("%[dm].*%[dm].*%[Yy]", pattern)]
     table = _read(table, "straight", clock.patterns, clock)
-    added = {word: _typed(table, word, clock)}
+    typed = f"typed_{word}" in table.columns
+    added = {
+        word: typed_moment(table, word, clock).coalesce(table["straight"]) if typed else table["straight"]
+    }
     if swaps:
         table = _read(table, "swapped", tuple(swaps), clock)
         straight, swapped = table["straight"], table["swapped"]
@@ -246,17 +291,15 @@ def _swapped(pattern: str) -> str:
     return re.sub(r"%([dm])", lambda found: "%m" if found[1] == "d" else "%d", pattern)
 
 
-def _typed(table: ir.Table, word: str, clock: Clock) -> ir.TimestampValue:
-    read = table["straight"]
-    if f"typed_{word}" not in table.columns:
-        return read
+def typed_moment(table: ir.Table, word: str, clock: Clock) -> ir.TimestampValue:
+    """What :func:`moments` gives for a word without text, without its steps."""
     typed = table[f"typed_{word}"]
     kind = typed.type()
     if kind.is_string():
-        return _iso(typed, clock).coalesce(read)
+        return _iso(typed, clock)
     if kind.is_timestamp() and kind.timezone is not None:
-        return local(clock.timezone, typed.cast(INSTANT)).coalesce(read)
-    return _at_home(typed.cast(MOMENT), clock).coalesce(read)
+        return local(clock.timezone, typed.cast(INSTANT))
+    return _at_home(typed.cast(MOMENT), clock)
 
 
 def _read(table: ir.Table, name: str, patterns: tuple[str, ...], clock: Clock) -> ir.Table:

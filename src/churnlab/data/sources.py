@@ -14,11 +14,19 @@ import ibis
 import pyarrow.parquet as pq
 
 from churnlab.config import Source
-from churnlab.data import databases, delimited, files, json_lines, parquet_files, raw_lines, spreadsheets
-from churnlab.data.files import Found
-from churnlab.data.landing import land
-from churnlab.data.moments import is_moment, iso
-from churnlab.data.raw_lines import Request, Row
+from churnlab.data.readers import (
+    databases,
+    delimited,
+    files,
+    json_lines,
+    parquet_files,
+    raw_lines,
+    spreadsheets,
+)
+from churnlab.data.readers.files import Found
+from churnlab.data.readers.landing import land
+from churnlab.data.readers.moments import is_moment, iso
+from churnlab.data.readers.raw_lines import Request, Row
 from churnlab.engine import cause
 from churnlab.errors import ConfigError, DataError
 
@@ -69,7 +77,7 @@ def read(
     ------
     DataError
         Nothing is found, something cannot be read, or a mapped column is not in it. Damage within Parquet
-        files shows when the table is computed: see :func:`churnlab.data.parquet_files.scanned`.
+        files shows when the table is computed: see :func:`churnlab.data.readers.parquet_files.scanned`.
     ConfigError
         An encoding, a delimiter or the URL of a database is not usable.
     """

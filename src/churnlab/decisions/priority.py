@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,10 @@ LIST_COLUMNS = [
     "churn_probability",
     "clv",
 ]
-MONEY_DIGITS = 6
+MONEY_DIGITS = (
+    6  # decimals where the dearest contact costs 1 to 10; fewer or more where it costs more or less
+)
+WHOLE_FROM = 1000  # money is told without decimals
 HALVINGS = 50  # of the bracket around the price of money
 
 
@@ -69,6 +73,16 @@ def expected_cost(churn_probability: np.ndarray, contact: Contact) -> np.ndarray
     """f + d·(p·γ + 1 - p), in money: the contact, and the incentive for all who are expected to take it."""
     p = churn_probability
     return contact.contact_cost + contact.incentive_cost * (p * contact.save_rate + 1 - p)
+
+
+def money_digits(settings: Decisions) -> int:
+    """Decimals that money is rounded to, by the unit that costs are told in: rials need fewer than dollars.
+
+    Rounded, amounts are the same on all processors; and no rank depends on the unit.
+    """
+    costs = [cost for c in settings.actions.values() for cost in (c.contact_cost, c.incentive_cost)]
+    dearest = max(costs) or settings.budget
+    return MONEY_DIGITS - math.floor(math.log10(dearest)) if dearest else MONEY_DIGITS
 
 
 def best_actions(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
@@ -145,17 +159,19 @@ class _Options:
     benefits: np.ndarray
     costs: np.ndarray
     stake: np.ndarray
+    digits: int
 
     @classmethod
     def of(cls, scores: pd.DataFrame, settings: Decisions) -> _Options:
         p, stake = scores["churn_probability"].to_numpy(float), value_at_stake(scores)
-        contacts = settings.actions.values()
+        contacts, digits = settings.actions.values(), money_digits(settings)
         return cls(
             names=np.array(list(settings.actions), dtype=object),
             channels=np.array([contact.channel for contact in contacts], dtype=object),
-            benefits=np.round(np.column_stack([net_benefit(p, stake, c) for c in contacts]), MONEY_DIGITS),
-            costs=np.round(np.column_stack([expected_cost(p, c) for c in contacts]), MONEY_DIGITS),
+            benefits=np.round(np.column_stack([net_benefit(p, stake, c) for c in contacts]), digits),
+            costs=np.round(np.column_stack([expected_cost(p, c) for c in contacts]), digits),
             stake=stake,
+            digits=digits,
         )
 
     def taken(self, action: np.ndarray) -> pd.DataFrame:
@@ -165,7 +181,7 @@ class _Options:
                 "action": self.names[action],
                 "channel": self.channels[action],
                 "expected_net_benefit": _picked(self.benefits, action),
-                "value_at_stake": np.round(self.stake, MONEY_DIGITS),
+                "value_at_stake": np.round(self.stake, self.digits),
                 "cost": _picked(self.costs, action),
             }
         ).astype({"action": "str", "channel": "str"})
@@ -177,7 +193,7 @@ def _best_list(options: _Options, control: np.ndarray, settings: Decisions) -> t
     for price in _prices(options, control, settings):
         action, rows = _listed(options, control, settings.max_contacts, price)
         spent = np.cumsum(np.where(control[rows], 0.0, _picked(options.costs, action)[rows]))
-        rows = rows[np.round(spent, MONEY_DIGITS) <= settings.budget]
+        rows = rows[np.round(spent, options.digits) <= settings.budget]
         worth = float(_picked(options.benefits, action)[rows[~control[rows]]].sum())
         if worth > most:
             best, most = (action, rows), worth
@@ -222,9 +238,15 @@ def _why(plan: pd.DataFrame) -> list[str]:
         plan["churn_probability"], plan["horizon_days"], plan["value_at_stake"], plan["reasons"], strict=True
     )
     return [
-        f"{_percent(p)} chance of no order in {days} days, {stake:,.2f} profit at stake. {_reason(reasons)}."
+        f"{_percent(p)} chance of no order in {days} days, {_amount(stake)} profit at stake. "
+        f"{_reason(reasons)}."
         for p, days, stake, reasons in figures
     ]
+
+
+def _amount(money: float) -> str:
+    """With decimals only where they tell something: below 1000."""
+    return f"{money:,.2f}" if abs(money) < WHOLE_FROM else f"{money:,.0f}"
 
 
 def _percent(share: float) -> str:

@@ -1,12 +1,14 @@
 "use strict";
+// é is one sign to some keyboards and two to others
+var folded = function (text) { return text.normalize("NFC").toLocaleLowerCase(); };
 document.querySelectorAll("[data-list]").forEach(function (card) {
   var body = card.querySelector("tbody"), box = card.querySelector("input"), shown = card.querySelector("[data-shown]");
   if (!body) return;
   var rows = Array.from(body.rows);
   if (box) box.addEventListener("input", function () {
-    var wanted = box.value.trim().toLocaleLowerCase(), count = 0;
+    var wanted = folded(box.value.trim()), count = 0;
     rows.forEach(function (row) {
-      row.hidden = wanted !== "" && !row.textContent.toLocaleLowerCase().includes(wanted);
+      row.hidden = wanted !== "" && !folded(row.textContent).includes(wanted);
       if (!row.hidden) count += 1;
     });
     shown.textContent = count;

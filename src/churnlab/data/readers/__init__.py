@@ -1,0 +1,1 @@
+"""Reads what tables are kept in: files of every kind, and databases."""

@@ -1,0 +1,1 @@
+"""Erases customers from everything that churnlab wrote."""
