@@ -111,8 +111,9 @@ def _csv_line(cells: list[str], like: str) -> str:
     line = io.StringIO(newline="")
     end = "\r\n" if like.endswith("\r\n") else "\n"
     # as `sinks.write_csv` quotes: a spreadsheet that splits at another character must find no formula
-    quoting = csv.QUOTE_ALL if like.startswith('"') else csv.QUOTE_MINIMAL
-    csv.writer(line, lineterminator=end, quoting=quoting).writerow(cells)
+    is_quoted = like.startswith('"')
+    writer = csv.writer(line, lineterminator=end, quoting=csv.QUOTE_ALL if is_quoted else csv.QUOTE_MINIMAL)
+    writer.writerow(cells)
     return line.getvalue()
 
 
