@@ -19,6 +19,7 @@ from churnlab.models.scorer import Scorer
 from churnlab.pipelines._files import ingested, read_json
 from churnlab.pipelines._record import figures
 from churnlab.pipelines._run import Workspace, main
+from churnlab.report.formats import shown
 from churnlab.report.page import ReportContext, render
 from churnlab.report.tables import risk_value
 
@@ -93,7 +94,9 @@ def first_rows(plan: pd.DataFrame) -> Table:
     for title, name in SHOWN.items():
         table.add_column(title, justify="right" if is_numeric_dtype(plan[name]) else "left", no_wrap=True)
     for row in plan.head(SHOWN_ROWS)[list(SHOWN.values())].itertuples(index=False):
-        table.add_row(*(f"{cell:,.2f}" if isinstance(cell, float) else escape(str(cell)) for cell in row))
+        table.add_row(
+            *(f"{cell:,.2f}" if isinstance(cell, float) else escape(shown(str(cell))) for cell in row)
+        )
     return table
 
 

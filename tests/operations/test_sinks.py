@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -88,3 +90,35 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "list.csv").mkdir()
     with pytest.raises(DataError, match="cannot be written"):
         write_csv(pd.DataFrame({"a": [1]}), tmp_path / "list.csv")
+
+
+HOSTILE = st.builds(
+    lambda gap, start, rest: gap + start + rest,
+    st.sampled_from(["", " ", "   "]),
+    st.sampled_from([*TRIGGERS, "=cmd|' /C calc'!A0;", '=HYPERLINK("http://x")', '";=1+1;"', "x;=1,=2\t=3"]),
+    st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cells=st.lists(HOSTILE, min_size=3, max_size=3), name=HOSTILE)
+def test_no_spreadsheet_finds_a_formula_whatever_it_splits_at(file, cells, name):
+    """Ids, actions, channels and names of columns; at commas, semicolons or tabs, quotes being kept."""
+    frame = pd.DataFrame({"customer_id": [cells[0]], "action": [cells[1]], name: [cells[2]], "clv": [-1.5]})
+    write_csv(frame, file)
+    text = file.read_bytes().decode("utf-8").removeprefix("\ufeff")
+    header, row = csv.reader(io.StringIO(text, newline=""))
+    for cell in (*header, *row[:3]):
+        assert not cell.lstrip(" ").startswith(tuple(TRIGGERS))
+    for delimiter in ";\t|":  # what is outside of quotes is only commas, line ends and the number
+        unquoted = "".join(text.replace('""', "").split('"')[::2])
+        assert delimiter not in unquoted
+        assert set(unquoted) <= set(",\n-1.5")
+
+
+def test_every_csv_of_data_is_written_so():
+    """Who else writes CSV: plots (methods and numbers), and erasure, which keeps cells as they are."""
+    root = Path(__file__).parents[2]
+    sources = [path for room in ("src/churnlab", "pipelines") for path in (root / room).rglob("*.py")]
+    writers = {path.name for path in sources if re.search(r"\.to_csv\(|csv\.writer\(", path.read_text())}
+    assert writers == {"sinks.py", "evaluate.py", "erased_texts.py"}

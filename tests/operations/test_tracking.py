@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from churnlab.errors import TrackingError
 from churnlab.operations import tracking
@@ -403,3 +404,28 @@ def test_a_served_model_is_told_the_day_of_its_features() -> None:
     for params in (None, {"as_of": ""}, {"as_of": "2024-02-29"}):
         ServedModel(Recorder()).predict(FEATURES, params)
     assert asked == [None, None, date(2024, 2, 29)]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "models:/../../etc/passwd@champion",
+        "models:/../../etc/1",
+        "models:/'; DROP TABLE registered_models; --@champion",
+        "runs:/../../etc/model",
+        "file:///etc/passwd",
+        "../../../../etc/passwd",
+    ],
+)
+def test_names_that_leave_the_registry_lead_nowhere(tmp_path, uri):
+    with pytest.raises(TrackingError) as caught:
+        tracking.fetch_model(tmp_path, uri)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../../model", "a/b", "a:b", "  "])
+def test_the_registry_takes_no_path_for_a_name(tmp_path, name):
+    client = MlflowClient(tracking_uri(tmp_path))
+    with pytest.raises(MlflowException):
+        tracking._ensure_registered(client, name)
+    assert tracking.list_versions(tmp_path, "model") == []

@@ -53,3 +53,16 @@ def test_day_of_a_timestamp():
 
 def test_sentences_each_get_one_full_stop():
     assert formats.sentences(["One", "Two.", "سه؟"]) == "One. Two. سه؟"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\x1b]0;title\x07c1", " ]0;title c1"),
+        ("\u202etxt.exe", " txt.exe"),
+        ("two\nlines", "two lines"),
+        ("می\u200cخواهم 👩\u200d👧", "می\u200cخواهم 👩\u200d👧"),
+    ],
+)
+def test_a_terminal_is_not_steered(text, expected):
+    assert formats.shown(text) == expected

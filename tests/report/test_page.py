@@ -7,6 +7,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from churnlab.evaluation import baselines, curves, plots
 from churnlab.report.page import ReportContext, headline, render
@@ -257,3 +259,46 @@ def test_cutoffs_of_the_backtest_are_printed(context, page):
 
 def test_equal_input_gives_equal_text(context, page):
     assert render(context) == page
+
+
+FOREIGN = st.sampled_from(
+    [
+        HOSTILE,
+        '"><img src=x onerror=alert(1)>',
+        "' onmouseover='alert(1)",
+        "</td></tr></table></main>",
+        "</script><script>alert(1)</script>",
+        "<!--",
+        "]]>",
+        "&lt;b&gt;&#60;",
+        "{{ 7 * 7 }}{% raw %}",
+        "\u202etxt.exe",
+        "javascript:alert(1)",
+    ]
+) | st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=20)
+
+
+def filled(context, text):
+    """The context with one text wherever a text comes from data or settings."""
+    listed = context.priority_list.assign(customer_id=text, action=text, channel=text, why=text)
+    top = context.scores.assign(customer_id=text, reasons=[[text, text]] * len(context.scores))
+    return dataclasses.replace(
+        context,
+        title=text,
+        priority_list=listed,
+        scores=top.assign(lifecycle_type=text, buying_style=text),
+        data_summary=context.data_summary | {"reasons": {text: 10}, "first_day": text, "last_day": text},
+        notes=[text],
+        provenance={text: text},
+        figures={},
+    )
+
+
+@given(text=FOREIGN)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_element_and_no_attribute_comes_from_data(context, text):
+    """The page has the same bones whatever the texts are, and shows each as it is."""
+    plain, found = read(render(filled(context, "word"))), read(render(filled(context, text)))
+    assert found.tags == plain.tags
+    assert found.attributes == plain.attributes
+    assert "".join(found.text).count(text) >= 2 * len(NAMES)

@@ -20,8 +20,9 @@ BYTE_ORDER_MARK = "\ufeff"  # without it, spreadsheets take UTF-8 for the script
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as UTF-8 CSV that a spreadsheet opens safely and in the right script.
 
-    Text cells that would run as a formula get a leading apostrophe; lists become JSON. Text is quoted, so
-    that a spreadsheet which splits at another character finds no formula inside a cell either.
+    Text cells, and names of columns, that would run as a formula get a leading apostrophe; lists become
+    JSON. Text is quoted, so that a spreadsheet which splits at another character finds no formula inside a
+    cell either.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     DataError
         The file cannot be written.
     """
-    safe = pd.DataFrame({name: _safe(frame[name]) for name in frame.columns})
+    safe = pd.DataFrame({_cell(name): _safe(frame[name]) for name in frame.columns})
     text = safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     write_text(BYTE_ORDER_MARK + text, path)
 

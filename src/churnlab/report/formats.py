@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unicodedata import category
 
 import pandas as pd
 from markupsafe import Markup
@@ -10,6 +11,7 @@ from markupsafe import Markup
 MISSING = "–"
 MINUS = "\u2212"
 NARROW_GAP = "\u00a0"
+TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # they order what follows
 
 
 def number(value: Any, decimals: int = 0) -> str:
@@ -54,6 +56,11 @@ def words(name: str) -> str:
 def text(value: Any) -> str:
     """Any cell as text; a dash where there is nothing."""
     return MISSING if _absent(value) else str(value)
+
+
+def shown(text: str) -> str:
+    """Text for a terminal: what would steer it, or turn the direction of the rest, as a blank."""
+    return "".join(" " if category(mark) == "Cc" or mark in TURNS else mark for mark in text)
 
 
 def day(value: Any) -> str:

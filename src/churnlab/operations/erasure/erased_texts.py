@@ -110,7 +110,10 @@ def _csv_records(text: TextIO, wanted: Wanted) -> Iterator[Record]:
 def _csv_line(cells: list[str], like: str) -> str:
     line = io.StringIO(newline="")
     end = "\r\n" if like.endswith("\r\n") else "\n"
-    csv.writer(line, lineterminator=end).writerow(cells)
+    # as `sinks.write_csv` quotes: a spreadsheet that splits at another character must find no formula
+    is_quoted = like.startswith('"')
+    writer = csv.writer(line, lineterminator=end, quoting=csv.QUOTE_ALL if is_quoted else csv.QUOTE_MINIMAL)
+    writer.writerow(cells)
     return line.getvalue()
 
 
