@@ -156,6 +156,12 @@ class Interactions(SideTable):
     kinds: dict[Literal["complaint", "ticket", "csat", "nps"], tuple[str, ...]] = {}
     csat_range: tuple[float, float] = (1.0, 5.0)
 
+    @model_validator(mode="after")
+    def _range(self) -> Interactions:
+        if not self.csat_range[0] < self.csat_range[1]:
+            raise ValueError("csat_range goes from the worst score to the best: write the lower number first")
+        return self
+
 
 class Contacts(SideTable):
     """Who was contacted, and who was left alone on purpose."""
@@ -186,7 +192,10 @@ class Data(Source):
     currency_symbols: dict[str, str] = {}
     rates: str | None = None
     customer_ids: Literal["exact", "text", "integer"] = "exact"
-    missing_ids: tuple[str, ...] = ("null", "none", "nan", "n/a", "#n/a")
+    missing_ids: tuple[str, ...] = (
+        *("null", "none", "nan", "n/a"),
+        *("#n/a", "#ref!", "#value!", "#name?", "#div/0!", "#null!", "#num!"),  # as spreadsheets say it
+    )
     exclude_customers: str | None = None
     return_order_prefix: str | None = None
     exact_duplicates: Literal["keep", "quarantine"] = "keep"
@@ -293,7 +302,7 @@ class Registry(Section):
     """The MLflow registry and the rule of promotion."""
 
     experiment: str = Field(min_length=1)
-    model_name: str = Field(min_length=1)
+    model_name: str = Field(pattern=r"^[^/:]+$")  # MLflow refuses others, but only after training
     champion_alias: str = Field(min_length=1)
     tolerance: float = Field(ge=0, le=1)
 

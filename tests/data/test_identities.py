@@ -49,7 +49,9 @@ def test_whole_number_ids_are_one_however_written(judged):
     ]
 
 
-@pytest.mark.parametrize("cell", [None, "", "\u00a0", "\u200b", "NaN", " null ", "None", "#N/A"])
+@pytest.mark.parametrize(
+    "cell", [None, "", "\u00a0", "\u200b", "NaN", " null ", "None", "#N/A", "#REF!", "#div/0!"]
+)
 def test_what_stands_for_no_customer(judged, cell):
     assert judged(cell)[0][1] == "customer_id_missing"
 

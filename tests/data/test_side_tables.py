@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from churnlab.config import Data
+from churnlab.config import Data, Interactions
 from churnlab.data import side_tables
 from churnlab.data.ingestion import ingest
 from churnlab.data.orders import data_version
@@ -194,3 +194,8 @@ def test_a_table_that_ends_a_month_before_the_orders_is_told(shop, last, told):
         "known to the models, so see that its export goes on"
     )
     assert cautions == [expected] * told
+
+
+def test_a_scale_of_satisfaction_goes_upwards():
+    with pytest.raises(ValueError, match="csat_range goes from the worst score to the best"):
+        Interactions(path="x.csv", csat_range=(5, 5))
