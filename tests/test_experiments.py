@@ -17,6 +17,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 COPIED = (
     "dvc.yaml",
+    "params/forgotten.csv",
     ".dvcignore",
     ".gitignore",
     ".dvc/config",
