@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import ibis
+import numpy as np
 import pytest
 
 from churnlab.config import Gates, Params
@@ -170,8 +171,9 @@ def test_a_short_history_falls_back_as_the_gate_says(orders: Any, small_log: Any
     params = quick(small_log.params)
     table = orders(weekly(300, 150, last))
     found = next(g for g in room.gates(table, day(last), 60, params) if g.model == LEARNERS)
-    scorer, _ = fit_scorer(table, day(last), 60, params, "v")
+    scorer, current = fit_scorer(table, day(last), 60, params, "v")
     assert found.fitted == (scorer.path == "blend")
+    assert np.isfinite(scorer.predict(current)["expected_purchases"]).all()
     shorter = found.fitted and scorer.plan.label_days < 60
     assert (f"learned on windows of {scorer.plan.label_days} days" in found.sentence) == shorter
 

@@ -184,3 +184,15 @@ def test_btyd_alone_answers_for_the_horizon_whatever_the_label_window(
     alone = replace(scorer, forecaster=btyd_alone(scorer.forecaster)).forecast(current)
     own = scorer.btyd.primary.p_no_purchase(current, 390)  # the small log's only family
     assert alone["churn_probability"].to_numpy() == pytest.approx(np.clip(own, 1e-6, 1 - 1e-6), abs=1e-8)
+
+
+def test_where_nobody_buys_twice_in_a_window_one_purchase_is_expected_of_the_active(small_log: Any) -> None:
+    """Monthly buyers, 25 days ahead: no window of 25 days holds two purchases, by trees and regressions alike."""
+    rows = [(f"c{k:03d}", day + k % 30, 10.0 + k % 5) for k in range(400) for day in range(0, 240, 30)]
+    rows = [row for row in rows if int(row[0][1:]) % 2 or row[1] < 120]
+    scorer, scores = forecast(small_log, rows, 230, horizon=25)
+    assert scorer.path == "blend"
+    assert set(scorer.forecaster.members[Target.REPEATS]) == {"lightgbm", "linear"}
+    active = 1 - scores["churn_probability"]
+    assert (scores["expected_purchases"] / active).between(1.0, 1.05).all()
+    assert np.isfinite(scores.select_dtypes("number").drop(columns="days_to_next_order")).all().all()

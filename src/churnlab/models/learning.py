@@ -190,6 +190,8 @@ class _Recipe:
         y = target.observed(rows.outcomes)[learn]
         if target is Target.SPEND:
             y = np.minimum(y, np.quantile(y, SPEND_CAP_QUANTILE))
+        if target is Target.REPEATS:
+            y = _never_nought(y)
         frame, base, weight = rows.features[learn], target.base(rows.btyd[learn]), rows.weight[learn]
         fitted: Members = {}
         for name in self._learners:
@@ -240,12 +242,18 @@ class _Recipe:
         train = rows.older & (rows.fold != 0) & learnable
         valid = rows.tuning & (rows.fold == 0) & learnable
         y = target.observed(rows.outcomes)
+        grown = _never_nought(y[train]) if target is Target.REPEATS else y[train]
         return best_rounds(
             target,
-            (rows.features[train], y[train], rows.weight[train]),
+            (rows.features[train], grown, rows.weight[train]),
             (rows.features[valid], y[valid]),
             self.settings,
         )
+
+
+def _never_nought(y: np.ndarray) -> np.ndarray:
+    """Where nobody bought twice in a window, half a purchase among them all: the log of nought is no number."""
+    return y if y.any() else np.full(len(y), 0.5 / max(len(y), 1))
 
 
 def _on(day: np.ndarray, wanted: tuple[date, ...]) -> np.ndarray:
