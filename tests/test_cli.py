@@ -21,36 +21,6 @@ HEAVY = ("pandas", "numpy", "mlflow", "lightgbm", "ibis", "duckdb", "sklearn", "
 
 
 @pytest.fixture
-def churnlab(monkeypatch, capsys, tmp_path):
-    """Run `churnlab …` in an empty folder: exit code, stdout, stderr."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: object):
-        monkeypatch.setattr(sys, "argv", ["churnlab", *map(str, words)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        printed = capsys.readouterr()
-        return exit_.value.code, printed.out, printed.err
-
-    return run
-
-
-@pytest.fixture
-def mistake(churnlab):
-    """Run what must fail, and give its one line."""
-
-    def run(*words: object) -> str:
-        code, out, err = churnlab(*words)
-        assert (code, out) == (2, "")
-        assert err.endswith("\n") and err.count("\n") == 1
-        assert "Traceback" not in err
-        return err
-
-    return run
-
-
-@pytest.fixture
 def params_file(small_log, tmp_path):
     """A params.yaml of the small shop with other values at dotted keys; None takes a key away."""
 

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from churnlab import cli
 from churnlab.data.pseudonyms import pseudonym
 from churnlab.engine import write_parquet
 
@@ -22,21 +21,10 @@ ANN, BOB = "ann@example.org", "bob@example.org"
 KEY = "sixteen letters!"
 
 
-@pytest.fixture
-def churnlab(monkeypatch, capsys, tmp_path, tmp_path_factory):
-    """Run `churnlab …` in an empty folder: exit code, stdout, stderr."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+@pytest.fixture(autouse=True)
+def temporary_folder(monkeypatch, tmp_path_factory):
+    """One that holds nothing of other runs."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: object):
-        monkeypatch.setattr(sys, "argv", ["churnlab", *map(str, words)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        printed = capsys.readouterr()
-        return exit_.value.code, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from churnlab.config import Engine
 from churnlab.engine import connect
 from churnlab.features.signals import Signals
-from churnlab.features.snapshots import FeatureSpec
+from churnlab.features.spec import FeatureSpec
 
 FIRST_DAY = date(2024, 1, 1)
 MOMENT = pa.timestamp("us")

@@ -5,7 +5,8 @@ from math import expm1, log1p, sqrt
 
 import pytest
 
-from churnlab.features.snapshots import FeatureSpec, snapshot
+from churnlab.features.snapshots import snapshot
+from churnlab.features.spec import FeatureSpec
 
 CUTOFF = date(2024, 3, 31)  # a Sunday, day 91 of a leap year
 

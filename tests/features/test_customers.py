@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from churnlab.features.customers import customers_hold
-from churnlab.features.snapshots import FeatureSpec, snapshot
+from churnlab.features.snapshots import snapshot
+from churnlab.features.spec import FeatureSpec
 
 CUTOFF = date(2024, 3, 31)
 NAN = float("nan")

@@ -22,7 +22,8 @@ from churnlab.features.plan import (
     money_columns,
 )
 from churnlab.features.signals import FLAGS, NOTHING, Signals
-from churnlab.features.snapshots import FeatureSpec, feature_names, feature_spec, snapshot
+from churnlab.features.snapshots import feature_names, feature_spec, snapshot
+from churnlab.features.spec import FeatureSpec
 from churnlab.models.reasons import STORIES, _story
 
 FIRST_DAY = date(2024, 1, 1)

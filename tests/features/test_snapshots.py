@@ -11,13 +11,8 @@ from churnlab.config import Features
 from churnlab.errors import DataError
 from churnlab.features.outcomes import outcomes
 from churnlab.features.plan import LearningPlan, labelled_snapshots
-from churnlab.features.snapshots import (
-    FeatureSpec,
-    feature_names,
-    feature_spec,
-    snapshot,
-    snapshot_cutoffs,
-)
+from churnlab.features.snapshots import feature_names, feature_spec, snapshot, snapshot_cutoffs
+from churnlab.features.spec import FeatureSpec
 
 FIRST = date(2024, 1, 1)
 

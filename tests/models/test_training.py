@@ -187,7 +187,7 @@ def test_btyd_alone_answers_for_the_horizon_whatever_the_label_window(
 
 
 def test_where_nobody_buys_twice_in_a_window_one_purchase_is_expected_of_the_active(small_log: Any) -> None:
-    """Monthly buyers, 25 days ahead: no window of 25 days holds two purchases, by trees and regressions alike."""
+    """Monthly buyers: no window of 25 days holds two purchases. Trees and regressions both must bear it."""
     rows = [(f"c{k:03d}", day + k % 30, 10.0 + k % 5) for k in range(400) for day in range(0, 240, 30)]
     rows = [row for row in rows if int(row[0][1:]) % 2 or row[1] < 120]
     scorer, scores = forecast(small_log, rows, 230, horizon=25)

@@ -13,7 +13,7 @@ from churnlab.features.exact import WEIGHT_ONE, counted, exact, expm1, log1p, ra
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-    from churnlab.features.snapshots import FeatureSpec
+    from churnlab.features.spec import FeatureSpec
 
 Columns = dict[str, "ir.Value"]
 RECENT_HALF_LIFE_DAYS = 60

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from churnlab.features.behaviour import Columns
-    from churnlab.features.snapshots import FeatureSpec
+    from churnlab.features.spec import FeatureSpec
 
 COLUMNS = ("customer_id", "known_from", "signup", "is_business", "referrer")
 CONSENT = "consent_"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from churnlab.features.behaviour import Columns
-    from churnlab.features.snapshots import FeatureSpec
+    from churnlab.features.spec import FeatureSpec
 
 WINDOWS_DAYS = (30, 90, 365)
 MEAN_WINDOW_DAYS = 365

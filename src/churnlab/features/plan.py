@@ -13,13 +13,8 @@ from churnlab.config import Evaluation, Features
 from churnlab.errors import DataError
 from churnlab.features.outcomes import outcomes
 from churnlab.features.signals import NOTHING, Signals
-from churnlab.features.snapshots import (
-    FeatureSpec,
-    feature_spec,
-    money_scale_at,
-    snapshot,
-    snapshot_cutoffs,
-)
+from churnlab.features.snapshots import feature_spec, money_scale_at, snapshot, snapshot_cutoffs
+from churnlab.features.spec import FeatureSpec
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

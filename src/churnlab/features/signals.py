@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend
 
-    from churnlab.features.snapshots import FeatureSpec
+    from churnlab.features.spec import FeatureSpec
 
 # Which table each flag of the spec rests on.
 FLAGS = {

@@ -252,7 +252,7 @@ class _Recipe:
 
 
 def _never_nought(y: np.ndarray) -> np.ndarray:
-    """Where nobody bought twice in a window, half a purchase among them all: the log of nought is no number."""
+    """Where nobody bought twice in a window, half a purchase among them all: nought has no logarithm."""
     return y if y.any() else np.full(len(y), 0.5 / max(len(y), 1))
 
 
