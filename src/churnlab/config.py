@@ -70,6 +70,8 @@ class Source(Section):
     format: Literal["auto", "csv", "jsonl", "excel", "parquet"] = "auto"
     csv: CsvFormat = CsvFormat()
     excel_sheet: str | None = None
+    source_timezone: str | None = None
+    calendar: Literal["gregorian", "jalali"] = "gregorian"
     incremental: bool = False
     vanished_files: Literal["refuse", "keep", "forget"] = "refuse"
 
@@ -184,8 +186,6 @@ class Data(Source):
     dataset: Literal["cdnow", "complete_journey"] | None = None
     columns: Columns
     timezone: str
-    source_timezone: str | None = None
-    calendar: Literal["gregorian", "jalali"] = "gregorian"
     as_of: date | None = None
     earliest_date: date = date(1990, 1, 1)
     currency: str | None = None

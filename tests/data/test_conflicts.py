@@ -74,11 +74,12 @@ def test_a_return_of_more_than_was_ever_bought(shop):
         ["a", "2024-01-03", "20", "A2"],
         ["a", "2024-01-04", "-70", "R2"],  # all of 50 + 20
         ["a", "2024-01-05", "-71", "R3"],
-        ["b", "2024-01-01", "-5", "R4"],  # bought before the log began
+        ["b", "2024-01-01", "-50", "R4"],  # bought before the log began
+        ["b", "2024-01-01", "-501", "R5"],  # but nothing costs a tenth of it
         ["b", "2024-01-02", "1", "B1"],
     ]
     refused, _, _ = shop({"1.csv": rows})
-    assert refused == {("1.csv", 2): "return_exceeds_purchases", ("1.csv", 5): "return_exceeds_purchases"}
+    assert refused == {("1.csv", row): "return_exceeds_purchases" for row in (2, 5, 7)}
     assert shop({"1.csv": rows}, excess_returns="keep")[0] == {}
 
 

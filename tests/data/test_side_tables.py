@@ -199,3 +199,16 @@ def test_a_table_that_ends_a_month_before_the_orders_is_told(shop, last, told):
 def test_a_scale_of_satisfaction_goes_upwards():
     with pytest.raises(ValueError, match="csat_range goes from the worst score to the best"):
         Interactions(path="x.csv", csat_range=(5, 5))
+
+
+def test_each_table_has_its_own_calendar_and_clock(shop):
+    """A shop that writes Persian dates, and a help desk that writes instants."""
+    contacts = (
+        ["customer_id", "ts"],
+        [["a", "1402/10/13 10:00"]],
+        {"calendar": "jalali", "source_timezone": "UTC"},
+    )
+    interactions = (["customer_id", "ts", "kind"], [["a", "2024-01-03", "ticket"]], {})
+    found = shop({"timezone": "Asia/Tehran"}, contacts=contacts, interactions=interactions)
+    assert found.contacts.ts.execute().tolist() == [datetime(2024, 1, 3, 13, 30)]
+    assert found.interactions.ts.execute().tolist() == [datetime(2024, 1, 3)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import ibis
 
-from churnlab.config import CsvFormat, Data
+from churnlab.config import Data, Source
 from churnlab.data import judging, parsing
 from churnlab.data.conflicts import compared
 from churnlab.data.contract import ORDER_KEYS, ORDERS, QUARANTINE, WORDS, check, transactions
@@ -82,7 +82,7 @@ def clean(con: Backend, raw: ir.Table, data: Data) -> Cleaned:
     return Cleaned(orders, quarantine, summarise(lines, orders, data), likenesses(accepted, data))
 
 
-def reading_of(con: Backend, data: Data, csv: CsvFormat, section: str) -> judging.Reading:
+def reading_of(con: Backend, data: Data, source: Source, section: str) -> judging.Reading:
     """How cells are to be read; the engine is asked whether it can, for it will do the reading.
 
     Raises
@@ -90,17 +90,19 @@ def reading_of(con: Backend, data: Data, csv: CsvFormat, section: str) -> judgin
     ConfigError
         A time zone or a date pattern is not usable.
     """
-    for key, zone in (("timezone", data.timezone), ("source_timezone", data.source_timezone)):
+    for key, zone in (
+        ("data.timezone", data.timezone),
+        (f"{section}.source_timezone", source.source_timezone),
+    ):
         try:
             con.con.execute("SELECT timezone($1, TIMESTAMPTZ '2000-01-01 00:00:00+00')", [zone]).fetchall()
         except duckdb.Error as error:
-            raise ConfigError(
-                f"data.{key}: {zone!r} is no time zone: write one such as Asia/Tehran"
-            ) from error
-    for pattern in csv.date_formats:
-        _check_pattern(con, pattern, data.calendar, section)
-    clock = parsing.Clock(csv.date_formats, data.calendar, data.timezone, data.source_timezone)
-    return judging.Reading(csv.decimal, tuple(known_signs(data)), clock)
+            raise ConfigError(f"{key}: {zone!r} is no time zone: write one such as Asia/Tehran") from error
+    patterns = source.csv.date_formats
+    for pattern in patterns:
+        _check_pattern(con, pattern, source.calendar, section)
+    clock = parsing.Clock(patterns, source.calendar, data.timezone, source.source_timezone)
+    return judging.Reading(source.csv.decimal, tuple(known_signs(data)), clock)
 
 
 def _check_pattern(con: Backend, pattern: str, calendar: str, section: str) -> None:
@@ -129,7 +131,7 @@ def judged_lines(con: Backend, raw: ir.Table, data: Data) -> ir.Table:
     words = [word for word in WORDS if word in raw.columns]
     schema = transactions(data)
     named = identified(con, raw, data)
-    lines = judging.read_cells(named, schema, reading_of(con, data, data.csv, "data"))
+    lines = judging.read_cells(named, schema, reading_of(con, data, data, "data"))
     if "discount" in words:
         lines = lines.mutate(discount=lines["discount"].abs().fill_null(0.0))
     if "amount" not in words:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pandera.ibis as pa
 
+DEAREST_TIMES = 10  # a log that has just begun has not seen the dearest yet
 LONG_GAP_DAYS, FEW = 366, 0.01  # a year without an order, and a hundredth of the lines after it
 LONGER_GAP_DAYS, HALF = 3653, 0.5  # ten years
 
@@ -102,15 +103,17 @@ def _contradicted(lines: ir.Table) -> ir.BooleanValue:
 
 
 def _beyond_purchases(lines: ir.Table) -> ir.BooleanValue:
-    """A return of more than its customer, who has bought, had bought up to that moment.
+    """A return of more than its customer had bought up to that moment.
 
-    Who returns without ever having bought did so before the log began, and stays known by it.
+    Who returns without having bought did so before the log began, and stays known by it: such a return may
+    be some times as large as the dearest line of the log.
     """
     sale = lines["reason"].isnull() & ~lines["is_return"]
+    dearest = lines["amount"].max(where=sale).to_pyarrow().as_py() or 0.0
     size = sale.ifelse(lines["amount"].abs(), 0.0).cast("decimal(38, 12)")
     until = ibis.range_window(preceding=(None, 0), group_by=lines["customer_id"], order_by=lines["ts"])
     bought = size.sum().over(until).cast("float64")
-    return lines["is_return"] & (bought > 0) & (lines["amount"].abs() > bought)
+    return lines["is_return"] & (lines["amount"].abs() > (bought > 0).ifelse(bought, DEAREST_TIMES * dearest))
 
 
 def _far_ahead(lines: ir.Table) -> ir.Table:

@@ -126,7 +126,8 @@ CONFLICT = Reason(
 )
 EXCESS_RETURN = Reason(
     "return_exceeds_purchases",
-    "gives back more than the customer had ever bought: correct it, or set data.excess_returns: keep",
+    "gives back more than the customer had bought by then, or, of nothing, than ten times the dearest "
+    "line: correct it, or set data.excess_returns: keep",
     "-900 after purchases of 50",
 )
 FLAG_UNREADABLE = Reason("flag_unreadable", "is neither yes nor no: write true or false", "maybe")

@@ -80,7 +80,7 @@ def clean_side(con: Backend, raw: ir.Table, name: str, data: Data) -> SideTable:
         As :func:`churnlab.data.cleaning.clean`.
     """
     settings = getattr(data, name)
-    reading = reading_of(con, data, settings.csv, f"data.{name}")
+    reading = reading_of(con, data, settings, f"data.{name}")
     schema, words = schema_of(name, data), [word for word in mapped(name, data) if word in raw.columns]
     named = identified(con, _chosen(raw, settings), data)
     if "referrer" in words:

@@ -33,8 +33,9 @@ def profile_source(params: Params, landing: Path | None = None) -> Profile:
 
 
 def _ingested(params: Params, landing: Path | None) -> tuple[ir.Table, ir.Table, dict[str, Any]]:
-    """Orders, quarantine and summary."""
+    """Orders, and quarantine and summary of the transactions."""
     con = connect(params.engine)
     found = ingest(con, params.data, landing)
     summary = found.summary | {"cautions": found.cautions}
-    return con.create_table("orders", found.orders.to_pyarrow()), found.quarantine, summary
+    quarantine = found.quarantine.filter(found.quarantine["table"] == "transactions")
+    return con.create_table("orders", found.orders.to_pyarrow()), quarantine, summary
