@@ -109,7 +109,9 @@ def _beyond_purchases(lines: ir.Table) -> ir.BooleanValue:
     be some times as large as the dearest line of the log.
     """
     sale = lines["reason"].isnull() & ~lines["is_return"]
-    dearest = lines["amount"].max(where=sale).to_pyarrow().as_py() or 0.0
+    dearest = lines["amount"].max(where=sale).to_pyarrow().as_py()
+    if dearest is None:  # a log of nothing but returns
+        return ibis.literal(False)
     size = sale.ifelse(lines["amount"].abs(), 0.0).cast("decimal(38, 12)")
     until = ibis.range_window(preceding=(None, 0), group_by=lines["customer_id"], order_by=lines["ts"])
     bought = size.sum().over(until).cast("float64")
