@@ -131,10 +131,12 @@ def test_contacts(shop):
         ["b", "2024-01-03", "call", "Control"],
         ["b", "2024-01-03", "call", "C"],
     ]
-    said = {"columns": {"action": "what", "group": "arm"}, "groups": {"treated": ["a"]}}
+    rows.append(["a", "2024-01-04", "call", "ΌΛΟΣ"])  # its small letter at the end is another one
+    said = {"columns": {"action": "what", "group": "arm"}, "groups": {"treated": ["a", "όλος"]}}
     found = shop(contacts=(header, rows, said))
     assert refused(found, "contacts") == {3: ("group_unknown", "group")}
-    assert [row["group"] for row in found.contacts.to_pyarrow().to_pylist()] == ["treated", "control"]
+    groups = [row["group"] for row in found.contacts.to_pyarrow().to_pylist()]
+    assert groups == ["treated", "treated", "control"]
     made = shop(contacts=(header[:3], [row[:3] for row in rows], {"columns": {"action": "what"}}))
     assert {row["group"] for row in made.contacts.to_pyarrow().to_pylist()} == {"treated"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 MOST_HOURS = 10_000_000.0  # a thousand years: what lasts so long ends on a day that is refused
+KINDS, GROUPS = ("complaint", "ticket", "csat", "nps"), ("treated", "control")
 HOURS = {"responded": "response_hours", "resolved": "resolution_hours"}
 SORTED_BY = {
     "customers": ("customer_id", "known_from", "signup"),
@@ -145,9 +147,6 @@ def _chosen(raw: ir.Table, settings: Customers | Interactions | Contacts) -> ir.
     )
 
 
-KINDS, GROUPS = ("complaint", "ticket", "csat", "nps"), ("treated", "control")
-
-
 def _choice(
     cell: ir.StringValue,
     word: str,
@@ -155,11 +154,12 @@ def _choice(
     known: tuple[str, ...],
     unknown: Reason,
 ) -> dict[str, ir.Value]:
-    text = parsing.composed(parsing.trimmed(cell)).lower()
-    names = {name: [name, *(other.strip().lower() for other in told.get(name, ()))] for name in known}
-    value = ibis.cases(
-        *((text.isin(spelt), name) for name, spelt in names.items()), else_=ibis.null("string")
-    )
+    text = parsing.composed(cell)
+    names = {
+        name: [name, *(unicodedata.normalize("NFC", other) for other in told.get(name, ()))] for name in known
+    }
+    spelt = ((parsing.is_one_of(text, words), name) for name, words in names.items())
+    value = ibis.cases(*spelt, else_=ibis.null("string"))
     return {word: value, f"problem_{word}": value.isnull().ifelse(unknown.code, ibis.null("string"))}
 
 
