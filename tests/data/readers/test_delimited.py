@@ -81,7 +81,7 @@ def test_encodings_marks_and_gzip(tmp_path, encoding, pack):
     [
         (b"", "is empty"),
         (b"a,b\n1,\xff\n", "bytes that are not utf-8"),
-        (gzip.compress(b"a,b\n" * 99)[:-12], "cut or damaged"),
+        (gzip.compress(b"a,b\n" * 99, mtime=0)[:-12], "cut or damaged"),
         (b'"a,b\n', "header"),
     ],
 )

@@ -89,7 +89,7 @@ def test_an_encoding_that_python_does_not_know(tmp_path):
     ("content", "message"),
     [
         (b"a\xff", "bytes that are not utf-8"),
-        (gzip.compress(b"a\n" * 99)[:-9], "cut or damaged"),
+        (gzip.compress(b"a\n" * 99, mtime=0)[:-9], "cut or damaged"),
         (b"\x1f\x8bxx", "cut or damaged"),
     ],
 )
