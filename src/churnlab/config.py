@@ -221,10 +221,23 @@ class Data(Source):
 
 
 class Engine(Section):
-    """Limits of the embedded query engine."""
+    """Where queries run, and their limits; `engine: spark` is short for `engine: {backend: spark}`.
 
-    threads: int = Field(ge=1, le=256)
-    memory_limit: str = Field(pattern=r"^\d+(\.\d+)?\s?(MB|GB|TB)$")
+    threads and memory_limit are those of DuckDB; `spark_master` is Spark's, or the sc:// URL of a Spark
+    Connect server.
+    """
+
+    backend: Literal["duckdb", "spark"] = "duckdb"
+    threads: int = Field(default=2, ge=1, le=256)
+    memory_limit: str = Field(default="2GB", pattern=r"^\d+(\.\d+)?\s?(MB|GB|TB)$")
+    bucket_customers: int = Field(default=100_000, ge=1_000)
+    spark_master: str = Field(default="local[*]", min_length=1)
+    spark_conf: dict[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        return {"backend": given} if isinstance(given, str) else given
 
 
 class Features(Section):
@@ -237,6 +250,7 @@ class Features(Section):
     min_step_days: Days
     min_history_days: Days
     max_lookback_days: Days
+    max_training_rows: int = Field(default=1_000_000, ge=1_000)
 
 
 class Gates(Section):

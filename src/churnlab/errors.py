@@ -4,7 +4,9 @@ ChurnlabError            a user can mend it: one line, exit code 2
 ├── ConfigError          params.yaml: an unknown, missing or out-of-range key
 ├── DataError            a source cannot be read, or breaks the contract as a whole
 ├── ModelError           a model cannot be fitted, loaded or applied
-└── TrackingError        MLflow cannot be reached or refuses
+├── TrackingError        MLflow cannot be reached or refuses
+├── SinkError            scores cannot be published where --sink says
+└── TryLaterError        nothing is wrong but the moment: another run, an outage; exit code 75
 """
 
 import traceback
@@ -13,6 +15,8 @@ from collections.abc import Iterator
 
 class ChurnlabError(Exception):
     """A mistake the user can mend. The message is one line: what, where, how to mend it."""
+
+    exit_code = 2
 
 
 def one_line(error: Exception) -> str | None:
@@ -38,6 +42,16 @@ class ModelError(ChurnlabError):
 
 class TrackingError(ChurnlabError):
     """The MLflow server or store cannot be reached, or refuses what is asked."""
+
+
+class SinkError(ChurnlabError):
+    """Scores cannot be published where --sink says, whenever it is tried."""
+
+
+class TryLaterError(ChurnlabError):
+    """The same command may succeed later: another run holds the lock, or a server is away."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h
 
 
 def quotes_data(error: BaseException) -> bool:
