@@ -1,8 +1,8 @@
 """A booster's answers, asked once for all rows that every split of a tree treats alike.
 
-A tree of a dozen leaves tells a few hundred kinds of rows apart, however many rows there are. Which side of
-each split a row falls on is its pattern; rows of one pattern reach the same leaf and have the same SHAP values
-of that tree. LightGBM answers for one row of each pattern, and the answers are spread.
+A tree of a dozen leaves tells a few hundred kinds of rows apart, however many rows there are. Which side
+of each split a row falls on is its pattern; rows of one pattern reach the same leaf and have the same SHAP
+values of that tree. LightGBM answers for one row of each pattern, and the answers are spread.
 """
 
 from __future__ import annotations
