@@ -16,7 +16,7 @@ from scipy.integrate import quad
 from scipy.special import betaln
 
 from churnlab.errors import ModelError
-from churnlab.models import purchases
+from churnlab.models import purchase_formulas, purchases
 from churnlab.models.purchase_formulas import BetaGeometricNBD, ParetoNBD
 from churnlab.models.purchases import PurchaseModel, fit_family, fit_ladder
 
@@ -366,7 +366,7 @@ def test_a_row_is_predicted_alike_alone_and_among_others(cdnow, family, monkeypa
         whole = predict(cdnow)
         assert (predict(cdnow.iloc[700:733]) == whole[700:733]).all()
         assert (predict(cdnow.iloc[::-1]) == whole[::-1]).all()
-        monkeypatch.setattr(purchases, "CHUNK_ROWS", 17)
+        monkeypatch.setattr(purchase_formulas, "ROWS_AT_ONCE", 17)
         assert (predict(cdnow) == whole).all()
         monkeypatch.undo()
 

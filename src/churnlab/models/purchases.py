@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 
 from churnlab.errors import ModelError
 from churnlab.models.fitting import NUMERIC_ERRORS, FitStep, Outcome, quietly, rounded
-from churnlab.models.purchase_formulas import Floats, Formulas, ParetoNBD, formulas
+from churnlab.models.purchase_formulas import Floats, Formulas, ParetoNBD, formulas, once_each
 
 DAYS_PER_WEEK = 7.0
 PARAMETERS = {
@@ -399,17 +399,9 @@ def _thinned(pooled: pd.DataFrame, customers: int) -> pd.DataFrame:
 
 
 def _per_history(rfm: pd.DataFrame, predict: Callable[[Floats, Floats, Floats], Floats]) -> Floats:
-    """`predict(x, t_x, T)` (weeks) once per distinct history, in chunks, spread over the rows of `rfm`."""
-    histories = _histories(rfm)
-    if histories.empty:
-        return np.empty(0)
-    row = histories.groupby(HISTORY, sort=False).ngroup().to_numpy()
-    distinct = histories[~pd.Series(row).duplicated().to_numpy()].to_numpy()
-    chunks = np.split(distinct, range(CHUNK_ROWS, len(distinct), CHUNK_ROWS))
-    found = [
-        predict(chunk[:, 0], chunk[:, 1] / DAYS_PER_WEEK, chunk[:, 2] / DAYS_PER_WEEK) for chunk in chunks
-    ]
-    return np.concatenate(found)[row]
+    """`predict(x, t_x, T)` (weeks) once per distinct history, spread over the rows of `rfm`."""
+    days = _histories(rfm).to_numpy().T.copy()
+    return once_each(lambda x, t_x, T: predict(x, t_x / DAYS_PER_WEEK, T / DAYS_PER_WEEK), *days)
 
 
 def _histories(rfm: pd.DataFrame) -> pd.DataFrame:
