@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,8 +73,8 @@ def cause(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
-    """Read one Parquet file into pandas.
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read one Parquet file into pandas, or some of its columns.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
         The file is missing or damaged.
     """
     try:
-        return pq.read_table(path).to_pandas()
+        return pq.read_table(path, columns=None if columns is None else list(columns)).to_pandas()
     except FileNotFoundError as error:
         raise DataError(f"{path}: is not there: run the stage that writes it (dvc repro)") from error
     except (OSError, pa.ArrowInvalid) as error:
