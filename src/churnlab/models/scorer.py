@@ -110,8 +110,8 @@ class Scorer:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Reservations in plain words: how it was learned, and what could not be fitted."""
-        return (*self.forecaster.notes, *self.btyd.notes)
+        """Reservations in plain words: from whom and how it was learned, and what could not be fitted."""
+        return (*self.plan.notes, *self.forecaster.notes, *self.btyd.notes)
 
     def forecast(self, features: pd.DataFrame, as_of: date | None = None) -> pd.DataFrame:
         """The forecasts of :meth:`predict` without labels.
