@@ -12,7 +12,7 @@ import pandas as pd
 from churnlab.config import Features
 from churnlab.errors import DataError
 from churnlab.features.behaviour import behaviour_columns, return_columns
-from churnlab.features.occasions import REQUIRED, TYPES, customer_days, with_history
+from churnlab.features.occasions import REQUIRED, TYPES, cached_days, customer_days, with_history
 from churnlab.features.rfm import rfm_columns
 from churnlab.features.signals import (
     NOTHING,
@@ -127,7 +127,7 @@ def snapshot(
     """
     _check_columns(orders, spec)
     check_signals(signals, spec, cutoff)
-    days = customer_days(orders, cutoff).cache()
+    days = cached_days(orders, cutoff)
     scale = _median_value(days) if money_scale is None else money_scale
     return _features(days, cutoff, spec, scale, signals).to_pyarrow().to_pandas()
 
