@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from functools import reduce
 from operator import and_
@@ -26,6 +27,7 @@ TYPES = {
 }  # of the columns that are not numbers
 AMOUNTS = ("gross", "returned", "discount", "items")
 COUNTS = ("n_products", "new_products", "n_categories", "new_categories")
+OPTIONAL = (*AMOUNTS, *COUNTS, "channel")
 
 
 def occasions(orders: ir.Table, cutoff: date) -> ir.Table:
@@ -67,22 +69,25 @@ def purchase_days(orders: ir.Table, cutoff: date) -> ir.Table:
     return _bought(customer_days(orders, cutoff), cutoff)
 
 
-def cached_days(orders: ir.Table, cutoff: date) -> ir.Table:
+def cached_days(orders: ir.Table, cutoff: date, optional: Collection[str] = OPTIONAL) -> ir.Table:
     """:func:`customer_days`, worked out once, with decimals of 64 bits where they hold all the same sums."""
-    in_64_bits = customer_days(orders, cutoff, cents=True)
-    kept = in_64_bits.cache()
+    kept = customer_days(orders, cutoff, optional, cents=True).cache()
     if kept.are_cents.all().to_pyarrow().as_py() is False:
-        kept = customer_days(orders, cutoff).cache()
+        kept = customer_days(orders, cutoff, optional).cache()
     return kept
 
 
-def customer_days(orders: ir.Table, cutoff: date, cents: bool = False) -> ir.Table:
+def customer_days(
+    orders: ir.Table, cutoff: date, optional: Collection[str] = OPTIONAL, cents: bool = False
+) -> ir.Table:
     """One row per customer and day up to the cutoff, days with returns only included.
 
     Parameters
     ----------
     orders, cutoff
         As in :func:`occasions`.
+    optional
+        The columns that are wanted besides the sum of amount; those that orders lacks are left out.
     cents
         Whether sums are decimals of 64 bits with 2 places.
 
@@ -95,14 +100,15 @@ def customer_days(orders: ir.Table, cutoff: date, cents: bool = False) -> ir.Tab
     if missing:
         raise DataError(f"orders: lacks {', '.join(missing)}: write it again with `churnlab ingest`")
     known = orders.filter(orders.day <= cutoff)
-    if "channel" in known.columns:
+    names = [name for name in OPTIONAL if name in optional and name in known.columns]
+    if "channel" in names:
         known = known.mutate(channel=_channel_of_first_order(known))
-    amounts = {"net": known.amount} | {name: known[name] for name in AMOUNTS if name in known.columns}
+    amounts = {"net": known.amount} | {name: known[name] for name in names if name in AMOUNTS}
     sums = _in_64_bits(amounts) if cents else {name: x.cast(MONEY).sum() for name, x in amounts.items()}
-    sums |= {name: known[name].sum() for name in COUNTS if name in known.columns}
-    sums |= {"channel": known.channel.max()} if "channel" in known.columns else {}
+    sums |= {name: known[name].sum() for name in names if name in COUNTS}
+    sums |= {"channel": known.channel.max()} if "channel" in names else {}
     return known.group_by(["customer_id", "day"]).aggregate(
-        is_purchase=known.is_purchase.any(), n_orders=known.is_purchase.cast("int64").sum(), **sums
+        is_purchase=known.is_purchase.any(), n_orders=known.count(where=known.is_purchase), **sums
     )
 
 

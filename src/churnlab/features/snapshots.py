@@ -127,7 +127,7 @@ def snapshot(
     """
     _check_columns(orders, spec)
     check_signals(signals, spec, cutoff)
-    days = cached_days(orders, cutoff)
+    days = cached_days(orders, cutoff, _wanted(spec))
     scale = _median_value(days) if money_scale is None else money_scale
     return _features(days, cutoff, spec, scale, signals).to_pyarrow().to_pandas()
 
@@ -165,6 +165,12 @@ def _median_value(days: ir.Table) -> float:
     paid = days.filter(days.is_purchase & (days.net > 0))
     median = paid.net.cast("float64").median().to_pyarrow().as_py()
     return 1.0 if median is None else float(median)
+
+
+def _wanted(spec: FeatureSpec) -> list[str]:
+    """The columns of orders, besides the amount, that the spec's features are made of."""
+    money = ["gross"] * (spec.has_discount or spec.has_returns) + ["returned"] * spec.has_returns
+    return [*money, *_needed(spec)]
 
 
 def _needed(spec: FeatureSpec) -> list[str]:
