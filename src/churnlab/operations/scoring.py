@@ -19,7 +19,7 @@ from churnlab.decisions.customer_types import buying_style, lifecycle_type
 from churnlab.decisions.priority import best_actions
 from churnlab.engine import write_atomically
 from churnlab.errors import DataError
-from churnlab.features.buckets import customer_buckets, within
+from churnlab.features.buckets import customer_buckets
 from churnlab.features.plan import current_snapshot
 from churnlab.features.signals import NOTHING, Signals
 from churnlab.models.reasons import as_lists
@@ -131,7 +131,7 @@ def write_scores(
     if not buckets:
         raise DataError(f"orders: no customer is known on {as_of}: choose a later --as-of")
     blocks = (
-        scored_bucket(within(known, bucket), scorer, as_of, settings, source, signals.within(bucket))
+        scored_bucket(bucket.of(known), scorer, as_of, settings, source, signals.within(bucket))
         for bucket in buckets
     )
     with TemporaryDirectory(prefix="churnlab-") as scratch:
