@@ -14,7 +14,7 @@ from churnlab.config import Data
 from churnlab.data import cleaning, datasets, side_tables, sources
 from churnlab.data.contract import NUMBERS, WORDS
 from churnlab.data.doubts import many_refused, stale, strangers
-from churnlab.data.orders import data_version
+from churnlab.data.orders import ROWS_PER_BATCH, data_version
 from churnlab.data.readers.parquet_files import scanned
 
 if TYPE_CHECKING:
@@ -92,7 +92,10 @@ def _summary(cleaned: cleaning.Cleaned, sides: dict[str, side_tables.SideTable])
     whole = cleaned.summary | {"tables": {name: side.summary for name, side in there.items()}}
     if not there:
         return whole
-    versions = {name: data_version(side.table.to_pyarrow()) for name, side in there.items()}
+    versions = {
+        name: data_version(side.table.to_pyarrow_batches(chunk_size=ROWS_PER_BATCH))
+        for name, side in there.items()
+    }
     said = json.dumps({"orders": cleaned.summary["data_version"], **versions}, sort_keys=True)
     return whole | {"data_version": hashlib.sha256(said.encode()).hexdigest()}
 
