@@ -8,6 +8,7 @@ FOLDER and TARGET, or in the variables of the same names.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -67,7 +68,8 @@ class ScoreNight(BaseOperator):
 
     def on_kill(self) -> None:
         """Pass SIGTERM on: the run then ends cleanly."""
-        self.hook().send_sigterm()
+        with suppress(ProcessLookupError):  # it has just ended by itself
+            self.hook().send_sigterm()
 
 
 with DAG(
