@@ -124,9 +124,9 @@ class Trial:
     expected: tuple[list[Row], list[Row]]
     next_model: int = 0
 
-    def words(self) -> list[object]:
+    def words(self, *more: object) -> list[object]:
         """The command that publishes the next list."""
-        return self.shop.score(self.day, self.next_model, "--sink", self.reader.target, "--restate")
+        return self.shop.score(self.day, self.next_model, "--sink", self.reader.target, "--restate", *more)
 
     def settle(self) -> tuple[int, Pace]:
         """Run the next command until it is done: how often it had to be tried again, and its pace."""

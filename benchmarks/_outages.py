@@ -25,6 +25,7 @@ from _readers import Folder, Postgres, Seen
 from _shop import Run, Shop
 
 SMALL_FILE = 20_000  # bytes: less than a list of a thousand customers takes
+IMPATIENT = ("--retry-seconds", 3)
 ZONES = ("UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Kathmandu")  # +14, -11, +5:45
 
 
@@ -73,6 +74,7 @@ def suffered(
     during: Callable[[Run], None] = lambda _run: None,
     *,
     also: Seen | None = None,
+    more: tuple[object, ...] = (),
     **start: Any,
 ) -> Outage:
     """Run the next command while `during` takes something away and gives it back.
@@ -85,11 +87,13 @@ def suffered(
         Called with the running process.
     also
         Another list that the run may publish.
+    more
+        Further options of the command.
     start
         Passed to Shop.start.
     """
     before, after = trial.before_and_after()
-    run = trial.shop.start(*trial.words(), **start)
+    run = trial.shop.start(*trial.words(*more), **start)
     during(run)
     code = run.end()
     found = trial.seen()
@@ -156,7 +160,7 @@ def _without_mlflow(trial: Trial) -> Iterator[Outage]:
     yield suffered(trial, "MLflow away, model in a folder", (0,), environment=away)
     registered = replace(trial, shop=replace(trial.shop, models=("models:/churnlab@champion",) * 2))
     before = trial.seen()
-    run = registered.shop.start(*registered.words(), environment=away)
+    run = registered.shop.start(*registered.words(*IMPATIENT), environment=away)
     code = run.end()
     saw = "old" if trial.seen() == before else "half"
     yield Outage(trial.reader.name, "MLflow away, registered model", (75,), code, run.failure, saw)
@@ -218,15 +222,9 @@ def _small_file_system() -> Iterator[Path | None]:
             subprocess.run(["umount", folder], check=True)
 
 
-def of_postgres(trial: Trial, server: PostgresServer, away_seconds: float) -> Iterator[Outage]:
-    """The server stops while a list is loaded; sessions are ended; the server stays away for good.
-
-    Parameters
-    ----------
-    away_seconds
-        Longer than a run keeps trying; 0 leaves the last one out.
-    """
-    yield suffered(trial, "sessions ended while publishing", (0, 75), lambda run: _end_sessions(trial, run))
+def of_postgres(trial: Trial, server: PostgresServer) -> Iterator[Outage]:
+    """The server stops while a list is loaded; sessions are ended; the server stays away for good."""
+    yield suffered(trial, "sessions ended while publishing", (0, 75), lambda run: end_sessions(trial, run))
 
     def restart(run: Run) -> None:
         run.wait_for(PUBLISH)
@@ -235,19 +233,17 @@ def of_postgres(trial: Trial, server: PostgresServer, away_seconds: float) -> It
         server.start()
 
     yield suffered(trial, "server away for 2 s", (0,), restart)
-    if not away_seconds:
-        return
 
     def stay_away(run: Run) -> None:
         run.wait_for(PUBLISH)
         server.stop()
-        run.process.wait(timeout=away_seconds)
+        run.end()
         server.start()
 
-    yield suffered(trial, "server stays away", (75,), stay_away)
+    yield suffered(trial, "server stays away", (75,), stay_away, more=IMPATIENT)
 
 
-def _end_sessions(trial: Trial, run: Run) -> None:
+def end_sessions(trial: Trial, run: Run) -> None:
     """End every other session for as long as the run publishes, at most three seconds."""
     assert isinstance(trial.reader, Postgres)
     run.wait_for(PUBLISH)
@@ -256,7 +252,8 @@ def _end_sessions(trial: Trial, run: Run) -> None:
         while run.process.poll() is None and time.monotonic() < until:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                "WHERE datname = current_database() AND backend_type = 'client backend' "
+                "AND pid <> pg_backend_pid()"
             )
             time.sleep(0.05)
 

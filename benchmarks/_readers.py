@@ -115,9 +115,12 @@ class Postgres:
         )
         sessions = self._ask(
             "SELECT application_name || ' ' || state FROM pg_stat_activity "
-            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            "WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
-        locks = self._ask("SELECT 'advisory lock ' || objid FROM pg_locks WHERE locktype = 'advisory'")
+        locks = self._ask(
+            "SELECT 'advisory lock ' || objid FROM pg_locks WHERE locktype = 'advisory' "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
         return sorted(str(row[0]) for row in [*tables, *sessions, *locks])
 
     def _ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:

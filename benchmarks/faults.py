@@ -35,7 +35,6 @@ OUT = Path(__file__).with_name("faults.json")
 CUSTOMERS = 3000
 KILLS, TERMINATIONS = 50, 20
 DATES = 5  # each date begins without a list
-AWAY_SECONDS = 600.0  # a server that stays away; a run gives up before
 SEED = 20261125
 
 
@@ -47,7 +46,6 @@ class Plan:
     kills: int = KILLS
     terminations: int = TERMINATIONS
     dates: int = DATES
-    away_seconds: float = AWAY_SECONDS
 
 
 def trials(shop: Shop, reader: Reader, dates: int) -> list[Trial]:
@@ -82,7 +80,7 @@ def measured(plan: Plan, folder: Path) -> tuple[list[Tally], list[Outage], list[
         if isinstance(reader, Folder):
             outages += of_folder(held[0])
         else:
-            outages += of_postgres(held[0], server, plan.away_seconds)
+            outages += of_postgres(held[0], server)
     days = default_days(shop)
     server.cleanup()
     return tallies, outages, days
@@ -108,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, help="SIGKILLs per target; half as many SIGTERMs")
     few = parser.parse_args(arguments).kills
-    plan = Plan() if few is None else Plan(kills=few, terminations=few // 2, dates=1, away_seconds=0.0)
+    plan = Plan() if few is None else Plan(kills=few, terminations=few // 2, dates=1)
     with tempfile.TemporaryDirectory(prefix="churnlab-faults-") as folder:
         tallies, outages, days = measured(plan, Path(folder))
     console = Console()
