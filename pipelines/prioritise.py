@@ -8,7 +8,7 @@ from churnlab.engine import read_parquet, write_parquet
 from churnlab.operations import tracking
 from churnlab.operations.provenance import project_root
 from churnlab.operations.recording import record_execution, run_key
-from churnlab.operations.sinks import write_csv
+from churnlab.operations.sinks.csv_files import write_csv
 from churnlab.pipelines._files import read_json, write_json
 from churnlab.pipelines._record import execution_files, plots_page
 from churnlab.pipelines._run import Workspace, main

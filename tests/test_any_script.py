@@ -20,7 +20,7 @@ from churnlab.decisions.key_figures import key_figures
 from churnlab.decisions.priority import priority_list
 from churnlab.engine import connect, read_parquet, write_parquet
 from churnlab.operations.nightly import score_source
-from churnlab.operations.sinks import write_csv
+from churnlab.operations.sinks.csv_files import write_csv
 from churnlab.report.page import ReportContext, render
 from churnlab.report.tables import risk_value
 

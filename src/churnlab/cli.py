@@ -249,7 +249,7 @@ def pseudonym(
         return
     from pandas import DataFrame
 
-    from churnlab.operations.sinks import write_csv
+    from churnlab.operations.sinks.csv_files import write_csv
 
     write_csv(DataFrame(pairs), out)
     typer.echo(out)
