@@ -115,7 +115,8 @@ class Postgres:
         )
         sessions = self._ask(
             "SELECT application_name || ' ' || state FROM pg_stat_activity "
-            "WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            "WHERE datname = current_database() AND backend_type = 'client backend' "
+            "AND pid <> pg_backend_pid()"
         )
         locks = self._ask(
             "SELECT 'advisory lock ' || objid FROM pg_locks WHERE locktype = 'advisory' "

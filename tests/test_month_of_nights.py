@@ -1,4 +1,4 @@
-"""Thirty nights of a shop whose lines arrive late, with restatements, reruns, kills and a new model in mid-month.
+"""Thirty nights of a shop: late lines, restatements, reruns, kills, and a new model in mid-month.
 
 Authority: a ledger that the test keeps itself, of lists that runs wrote as files instead of publishing.
 """

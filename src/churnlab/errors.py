@@ -7,6 +7,7 @@ ChurnlabError            a user can mend it: one line, exit code 2
 ├── TrackingError        MLflow cannot be reached or refuses
 ├── SinkError            scores cannot be published where --sink says
 └── TryLaterError        nothing is wrong but the moment: another run, an outage; exit code 75
+    └── SilentError      MLflow does not answer (a TrackingError too)
 """
 
 import traceback
@@ -52,6 +53,10 @@ class TryLaterError(ChurnlabError):
     """The same command may succeed later: another run holds the lock, or a server is away."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h
+
+
+class SilentError(TryLaterError, TrackingError):
+    """The MLflow server or store does not answer."""
 
 
 def quotes_data(error: BaseException) -> bool:

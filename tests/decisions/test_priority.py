@@ -97,7 +97,7 @@ def test_expected_cost_by_hand():
 def test_value_at_stake_undoes_the_chance_of_leaving():
     """clv 20 at p .8 is 20 / .2 = 100 if the customer stays. By hand: call .8·.15·100 - 4 = 8; note 2.3."""
     found = best_actions(customers([0.8], [20.0]), decisions())
-    assert found.loc[0, ["action", "channel", "priority_rank"]].to_list() == ["call", "phone", 1]
+    assert found.loc[0, ["action", "channel"]].to_list() == ["call", "phone"]
     assert found.loc[0, ["value_at_stake", "expected_net_benefit", "cost"]].to_list() == [100.0, 8.0, 4.0]
 
 
@@ -106,18 +106,12 @@ def test_the_better_action_is_chosen_per_customer():
     found = best_actions(customers([0.8, 0.8], [4.0, 20.0]), decisions())
     assert found["action"].to_list() == ["note", "call"]
     assert found["expected_net_benefit"].to_list() == pytest.approx([0.38, 8.0])
-    assert found["priority_rank"].to_list() == [2, 1]
 
 
 def test_a_certain_leaver_has_nothing_at_stake():
     found = best_actions(customers([1.0, 0.5], [0.0, 10.0]), decisions())
     assert found["value_at_stake"].to_list() == [0.0, 20.0]
     assert np.isfinite(found["expected_net_benefit"]).all()
-
-
-def test_ties_go_by_customer_id():
-    found = best_actions(customers([0.8] * 3, [20.0] * 3, names=["b", "c", "a"]), decisions())
-    assert found["priority_rank"].to_list() == [2, 3, 1]
 
 
 def test_the_index_of_the_scores_is_kept():

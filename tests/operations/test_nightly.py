@@ -66,7 +66,7 @@ def test_the_manifest_names_code_parameters_data_and_model(manifest, small_score
     assert manifest["run_id"] == training_id(small_scorer.digest, "small")
     assert len(manifest["data_version"]) == 64 and len(manifest["params"]) == 12
     assert manifest["versions"]["churnlab"] and "commit" in manifest
-    assert set(manifest["seconds"]) == {"model", "ingest", "score", "write"}
+    assert set(manifest["seconds"]) == {"model", "ingest", "score"}
     assert manifest["peak_memory_mb"] > 0
 
 

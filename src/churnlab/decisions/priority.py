@@ -91,22 +91,17 @@ def best_actions(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
     Parameters
     ----------
     scores
-        customer_id, churn_probability, p_alive, clv (money).
+        churn_probability, p_alive, clv (money).
     settings
         Actions with costs, incentives and save rates; the first named wins a tie.
 
     Returns
     -------
     DataFrame
-        Index of `scores`: action, channel, expected_net_benefit, value_at_stake, cost (money), priority_rank
-        (1 is the highest benefit; ties by customer_id).
+        Index of `scores`: action, channel, expected_net_benefit, value_at_stake, cost (money).
     """
     options = _Options.of(scores, settings)
-    out = options.taken(options.benefits.argmax(axis=1)).set_index(scores.index)
-    order = np.lexsort((scores["customer_id"].to_numpy(), -out["expected_net_benefit"].to_numpy()))
-    rank = np.empty(len(out), dtype=np.int64)
-    rank[order] = np.arange(1, len(out) + 1)
-    return out.assign(priority_rank=rank)
+    return options.taken(options.benefits.argmax(axis=1)).set_index(scores.index)
 
 
 def priority_list(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from churnlab.models.targets import Target
 from churnlab.models.value import SpendSpread, clv, coherent
 
 MANIFEST = "scorer.json"
-FORMAT = 2
+FORMAT = 3
 # Digits kept: beyond them two processors may differ in the last bit, and equal inputs must give equal bytes.
 PROBABILITY_DIGITS = 9
 UNIT_DIGITS = 9
@@ -49,7 +49,8 @@ class Scorer:
         Mean over the base at training of the logarithm of :func:`_growth`; 0 where the label window is the
         horizon.
     typical
-        Medians of the base at training: the customer that reasons compare with.
+        Medians of the base at training: the customer that reasons compare with, and the gap that those are
+        judged by who have none of their own.
     clv
         Months, discount rate, margin and interval.
     risk, value

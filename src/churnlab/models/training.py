@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,7 @@ from churnlab.models.reasons import PLAYERS
 from churnlab.models.scorer import Scorer
 
 KEYS = ("customer_id", "cutoff")
+NO_GAP_DAYS = 36525.0  # a typical gap where nobody has bought twice: no silence is longer
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,8 @@ def assemble(
 ) -> Scorer:
     """The packaged scorer: models, plan, and the label cut points of today's base."""
     typical = {name: float(current[name].median()) for name in PLAYERS}
+    gap = float(current["gap_mean_days"].median())
+    typical["gap_mean_days"] = NO_GAP_DAYS if math.isnan(gap) else gap
     scorer = Scorer(plan, book.current, forecaster, 0.0, typical, clv, None, None, data_version)
     scorer = replace(scorer, carry=scorer.mean_log_growth(current))
     base = scorer.forecast(current)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from churnlab.config import Decisions
 from churnlab.decisions.customer_types import buying_style, lifecycle_type
 from churnlab.decisions.priority import best_actions
+from churnlab.engine import write_atomically
 from churnlab.errors import DataError
+from churnlab.features.buckets import customer_buckets, within
 from churnlab.features.plan import current_snapshot
 from churnlab.features.signals import NOTHING, Signals
 from churnlab.models.scorer import Scorer
@@ -57,6 +63,7 @@ SCORES = pa.schema(
         "data_version": pa.string(),
     }
 )
+UNRANKED = SCORES.remove(SCORES.get_field_index("priority_rank"))
 FARTHEST_DAYS = 3650  # beyond ten years a next order date says nothing but "not expected"
 
 
@@ -69,15 +76,19 @@ class Provenance:
     data_version: str
 
 
-def score_customers(
+def write_scores(
     orders: ir.Table,
     scorer: Scorer,
     as_of: date,
     settings: Decisions,
     source: Provenance,
+    path: Path,
     signals: Signals = NOTHING,
-) -> pd.DataFrame:
-    """One finite row per customer known on `as_of`.
+    *,
+    bucket_customers: int,
+    told: Callable[[int, int], None] = lambda _done, _all: None,
+) -> int:
+    """Write one finite row per customer known on `as_of`, so many customers at a time.
 
     Parameters
     ----------
@@ -91,29 +102,63 @@ def score_customers(
         The `decisions` section.
     source
         Written into every row.
+    path
+        Parquet file with the columns of `SCORES`, sorted by customer_id; a row group per bucket.
+        expected_next_order_date is the median date of the next order of a customer who is still buying; empty
+        where that is over ten years away. Customers with returns only are scored by the purchase model as if
+        their first return had been an order.
     signals
         The optional tables; what they tell of days after `as_of` is not looked at.
+    bucket_customers
+        Bounds the memory; no score depends on it.
+    told
+        Called after every bucket with how many are done and how many there are.
 
     Returns
     -------
-    DataFrame
-        The columns of `SCORES`, sorted by customer_id. expected_next_order_date is the median date of the
-        next order of a customer who is still buying; empty where that is over ten years away. Customers with
-        returns only are scored by the purchase model as if their first return had been an order.
+    int
+        Rows written.
 
     Raises
     ------
     DataError
-        Nobody is known on `as_of`, or a column or table that the model needs is not there.
+        Nobody is known on `as_of`, a column or table that the model needs is not there, or the file cannot be
+        written.
     """
     known = orders.filter(orders.day <= as_of)
+    buckets = customer_buckets(known, bucket_customers)
+    if not buckets:
+        raise DataError(f"orders: no customer is known on {as_of}: choose a later --as-of")
+    blocks = (
+        scored_bucket(within(known, bucket), scorer, as_of, settings, source, signals.within(bucket))
+        for bucket in buckets
+    )
+    with TemporaryDirectory(prefix="churnlab-") as scratch:
+        unranked = Path(scratch) / "scores.arrow"
+        benefits = _set_down(blocks, unranked, lambda done: told(done, len(buckets)))
+        ranks = ranks_of(benefits)
+        write_atomically(path, lambda temporary: _write_ranked(unranked, ranks, temporary))
+    return len(ranks)
+
+
+def scored_bucket(
+    known: ir.Table,
+    scorer: Scorer,
+    as_of: date,
+    settings: Decisions,
+    source: Provenance,
+    signals: Signals = NOTHING,
+) -> pd.DataFrame:
+    """The columns of `SCORES` but for priority_rank, which takes all customers, sorted by customer_id.
+
+    Parameters are those of :func:`write_scores`; `known` holds no rows after `as_of`, and all others of at
+    least one customer.
+    """
     buyers = current_snapshot(known, scorer.plan, as_of, signals)
     others = _never_bought(known, as_of)
-    if buyers.empty and others.empty:
-        raise DataError(f"orders: no customer is known on {as_of}: choose a later --as-of")
     parts = []
     if len(buyers):
-        parts.append(_bought(buyers, scorer, as_of, settings))
+        parts.append(scored_buyers(buyers, scorer, as_of, settings))
     if len(others):
         parts.append(_only_returned(others, scorer, as_of))
     scores = pd.concat(parts, ignore_index=True).sort_values("customer_id", ignore_index=True)
@@ -121,20 +166,51 @@ def score_customers(
         as_of=as_of,
         horizon_days=scorer.plan.horizon_days,
         expected_next_order_date=_dates(as_of, scores["days_to_next_order"]),
+        expected_net_benefit=best_actions(scores, settings)["expected_net_benefit"],
         model_version=source.model_version,
         run_id=source.run_id,
         data_version=source.data_version,
     )
-    plan = best_actions(scores, settings)[["expected_net_benefit", "priority_rank"]]
-    return scores.join(plan, validate="one_to_one")[SCORES.names]
+    return scores[UNRANKED.names]
 
 
-def _bought(buyers: pd.DataFrame, scorer: Scorer, as_of: date, settings: Decisions) -> pd.DataFrame:
+def ranks_of(benefits: np.ndarray) -> np.ndarray:
+    """1 for the highest benefit; of equal ones the earlier row comes first."""
+    ranks = np.empty(len(benefits), dtype=np.int64)
+    ranks[np.argsort(-benefits, kind="stable")] = np.arange(1, len(benefits) + 1)
+    return ranks
+
+
+def _set_down(blocks: Iterable[pd.DataFrame], path: Path, told: Callable[[int], None]) -> np.ndarray:
+    """Blocks to an Arrow file; expected_net_benefit of all their rows."""
+    benefits = []
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_file(path, UNRANKED, options=options) as file:
+        for done, block in enumerate(blocks, 1):
+            file.write_table(pa.Table.from_pandas(block, schema=UNRANKED, preserve_index=False))
+            benefits.append(block["expected_net_benefit"].to_numpy())
+            told(done)
+    return np.concatenate(benefits)
+
+
+def _write_ranked(unranked: Path, ranks: np.ndarray, path: Path) -> None:
+    place, begin = SCORES.get_field_index("priority_rank"), 0
+    with pa.memory_map(str(unranked)) as content, pq.ParquetWriter(path, SCORES, compression="zstd") as file:
+        blocks = pa.ipc.open_file(content)
+        for number in range(blocks.num_record_batches):
+            block = blocks.get_batch(number)
+            own = pa.array(ranks[begin : begin + block.num_rows])
+            begin += block.num_rows
+            file.write_batch(block.add_column(place, SCORES.field(place), own))
+
+
+def scored_buyers(buyers: pd.DataFrame, scorer: Scorer, as_of: date, settings: Decisions) -> pd.DataFrame:
+    """Forecasts, labels, types and reasons of the customers of a snapshot: one row each, in its order."""
     predicted = scorer.predict(buyers, as_of)
     shown = buyers[["customer_id", "frequency", "recency", "T", "monetary_value", "days_since_last_order"]]
     scores = shown.merge(predicted, on="customer_id", validate="one_to_one")
     return scores.assign(
-        lifecycle_type=lifecycle_type(buyers, settings.new_customer_days),
+        lifecycle_type=lifecycle_type(buyers, settings.new_customer_days, scorer.typical["gap_mean_days"]),
         buying_style=buying_style(buyers, predicted["value_label"]),
         reasons=scorer.explain(buyers),
     )
