@@ -29,12 +29,11 @@ CLIENT_SETTINGS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
 }
-SERVER_SETTINGS = {
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
-    "client_connection_check_interval": "5s",
-}
+SERVER_SETTINGS = """\
+SELECT set_config(name, value, false) FROM pg_settings JOIN (VALUES
+  ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3'),
+  ('client_connection_check_interval', '5s')
+) AS wanted (name, value) USING (name)"""
 HOLDER = """\
 SELECT a.application_name::text AS name, a.backend_start AS since, a.client_addr::text AS address
 FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
@@ -139,8 +138,7 @@ class PostgresSink(DatabaseSink):
         con = None
         try:
             con = AdbcConnection(self._driver.connect(self._url, autocommit=True), COLUMNS)
-            for name, value in SERVER_SETTINGS.items():
-                con.rows("SELECT set_config(name, $1, false) FROM pg_settings WHERE name = $2", (value, name))
+            con.rows(SERVER_SETTINGS)
             if self._schema is not None:
                 con.rows("SELECT set_config('search_path', quote_ident($1), false)", (self._schema,))
             if con.rows("SELECT current_schema()::text AS name")[0]["name"] is None:
