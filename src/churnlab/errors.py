@@ -29,6 +29,11 @@ def one_line(error: Exception) -> str | None:
     return None
 
 
+def exit_code(error: Exception) -> int:
+    """How a process ends that was stopped by an error of which :func:`one_line` tells."""
+    return error.exit_code if isinstance(error, ChurnlabError) else ChurnlabError.exit_code
+
+
 class ConfigError(ChurnlabError):
     """A key of params.yaml is unknown, missing or out of range."""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+import shutil
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,8 +13,8 @@ from zoneinfo import ZoneInfo
 from churnlab.config import Params
 from churnlab.data.cautions import cautions
 from churnlab.data.ingestion import ingest
-from churnlab.engine import connect, write_parquet
-from churnlab.errors import DataError
+from churnlab.engine import connect, write_atomically, write_parquet
+from churnlab.errors import DataError, SilentError
 from churnlab.features.signals import Signals
 from churnlab.models.scorer import Scorer
 from churnlab.operations.manifest import Manifest, params_version
@@ -20,9 +23,14 @@ from churnlab.operations.provenance import project_root
 from churnlab.operations.run_log import RunLog
 from churnlab.operations.scoring import FARTHEST_DAYS, Provenance, write_scores
 from churnlab.operations.scratch import scratch
-from churnlab.operations.tracking import FetchedModel, fetch_model
+from churnlab.operations.sinks.locks import exclusive
+from churnlab.operations.sinks.publication import Publication, RunIdentity, Sink
+from churnlab.operations.sinks.retrying import PassingError, Patience, persist
+from churnlab.operations.tracking import FetchedModel, fetch_model, is_registered
+from churnlab.operations.tracking_store import require_reachable
 
 QUIET = RunLog("quiet")
+FILES = ("scores.parquet", "quarantine.parquet")
 
 
 def yesterday(params: Params, now: datetime) -> date | None:
@@ -39,28 +47,40 @@ def yesterday(params: Params, now: datetime) -> date | None:
     return now.astimezone(ZoneInfo(params.data.timezone)).date() - timedelta(days=1)
 
 
-def score_source(
-    params: Params,
-    as_of: date | None,
-    model: str,
-    out: Path,
-    landing: Path | None = None,
-    log: RunLog = QUIET,
-) -> Path:
-    """Score every customer known on `as_of` and write scores.parquet, quarantine.parquet and manifest.json.
+@dataclass(frozen=True)
+class Job:
+    """What to score.
+
+    Attributes
+    ----------
+    params
+        The whole of params.yaml.
+    as_of
+        Last day that is known; the data's last day if None.
+    model
+        `models:/NAME@ALIAS`, `models:/NAME/VERSION` or a folder, which needs no MLflow.
+    landing
+        Where an incremental source keeps what it has read.
+    patience
+        For how long to try again where a server does not answer.
+    """
+
+    params: Params
+    as_of: date | None
+    model: str
+    landing: Path | None = None
+    patience: Patience = Patience()
+
+
+def score_source(job: Job, out: Path, log: RunLog = QUIET) -> Path:
+    """Score every customer known on the day and write scores.parquet, quarantine.parquet and manifest.json.
 
     The manifest comes last: where it is, the other two are whole.
 
     Parameters
     ----------
-    as_of
-        Last day that is known; the data's last day if None.
-    model
-        `models:/NAME@ALIAS`, `models:/NAME/VERSION` or a folder, which needs no MLflow.
     out
         Folder that the files are written to.
-    landing
-        Where an incremental source keeps what it has read.
     log
         Told what is done.
 
@@ -72,38 +92,73 @@ def score_source(
     Raises
     ------
     DataError
-        The source cannot be read, nobody is known on `as_of`, or a file cannot be written.
+        The source cannot be read, nobody is known on the day, or a file cannot be written.
     ModelError, TrackingError
         The model cannot be found or loaded.
     TryLaterError
-        Another run is at work on the folder, or MLflow does not answer.
+        Another run writes to the folder, or MLflow does not answer.
     """
     manifest = Manifest()
-    with scratch():
-        _score(params, as_of, model, out, landing, manifest, log)
+    lock = out.absolute().with_name(f".{out.absolute().name}.lock")
+    with scratch() as folder, exclusive(lock, f"{out}: is being written"):
+        _score(job, folder, manifest, log)
+        for name in FILES:
+            _put(folder / name, out / name)
         manifest.write(out / "manifest.json")
     return out / "scores.parquet"
 
 
-def _score(
-    params: Params,
-    as_of: date | None,
-    model: str,
-    folder: Path,
-    landing: Path | None,
-    manifest: Manifest,
-    log: RunLog,
-) -> None:
+def publish_source(
+    job: Job, sink: Sink, manifests: Path, log: RunLog = QUIET, *, restate: bool = False
+) -> Publication:
+    """Score every customer known on the day and put the list in the place of the date's earlier one.
+
+    Parameters
+    ----------
+    sink
+        Where lists are published.
+    manifests
+        Folder for as_of=DATE.json, written when all else is done.
+    restate
+        Keep the rows of an earlier list of the date.
+
+    Raises
+    ------
+    TryLaterError
+        Another run is at work on the date, or a server does not answer.
+    SinkError
+        The sink refuses.
+    DataError, ModelError, TrackingError
+        As :func:`score_source`.
+    """
+    manifest = Manifest()
+    with scratch() as folder, sink.lock(job.as_of) if job.as_of else nullcontext():
+        run = _score(job, folder, manifest, log)
+        with manifest.step("publish"), log.step("publish"):
+            done = sink.publish(
+                folder / "scores.parquet",
+                run,
+                datetime.now(UTC),
+                restate=restate,
+                quarantine=folder / "quarantine.parquet",
+            )
+        manifest.note(sink=sink.shown, revision=done.revision, published_at=done.published_at)
+        manifest.write(manifests / f"as_of={done.as_of}.json")
+    return done
+
+
+def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdentity:
     """scores.parquet and quarantine.parquet in `folder`, everything else in `manifest`."""
+    params = job.params
     with manifest.step("model"), log.step("model"):
-        fetched = fetch_model(project_root(), model)
+        fetched = _fetched(job)
         scorer = Scorer.load(fetched.folder)
     con = connect(params.engine)
     with manifest.step("ingest"), log.step("ingest"):
-        found = ingest(con, params.data, landing)
+        found = ingest(con, params.data, job.landing)
         write_parquet(found.quarantine.to_pyarrow(), folder / "quarantine.parquet")
         orders = con.create_table("orders", found.orders)
-    day = scoring_day(as_of, found.summary)
+    day = scoring_day(job.as_of, found.summary)
     source = _provenance(fetched, scorer, found.summary["data_version"])
     with manifest.step("score"), log.step("score") as told:
         scored = write_scores(
@@ -117,17 +172,39 @@ def _score(
             bucket_customers=params.engine.bucket_customers,
             told=told,
         )
-    for name in ("quarantine", "scores"):
-        manifest.file(folder / f"{name}.parquet")
     rows = {name: found.summary[f"rows_{name}"] for name in ("read", "accepted", "quarantined")}
+    noted = {"as_of": day, "rows": {**rows, "scored": scored}, **vars(source)}
+    log.tell("scored", **noted)
     known = orders.filter(orders.day <= day)
-    manifest.note(
-        rows={**rows, "scored": scored},
+    notes = [*found.cautions, *cautions(known, day), *scorer.notes]
+    manifest.note(**noted, params=params_version(params), notes=notes)
+    manifest.file(folder / "quarantine.parquet")
+    return RunIdentity(
         as_of=day,
-        params=params_version(params),
-        notes=[*found.cautions, *cautions(known, day), *scorer.notes],
         **vars(source),
+        params_version=params_version(params),
+        code_version=manifest.code_version,
+        rows=scored,
+        sha256=manifest.file(folder / "scores.parquet"),
     )
+
+
+def _put(file: Path, place: Path) -> None:
+    write_atomically(place, lambda temporary: shutil.copyfile(file, temporary))
+
+
+def _fetched(job: Job) -> FetchedModel:
+    """The model's files; a server that does not answer is asked again."""
+
+    def attempt() -> FetchedModel:
+        try:
+            if is_registered(job.model):
+                require_reachable(project_root())
+            return fetch_model(project_root(), job.model)
+        except SilentError as error:
+            raise PassingError(str(error)) from None
+
+    return persist(attempt, job.patience)
 
 
 def scoring_day(as_of: date | None, summary: dict[str, Any]) -> date:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from churnlab.errors import exit_code, one_line
+
 Told = Callable[[int, int], None]
 
 
@@ -37,6 +39,16 @@ class RunLog:
             line = json.dumps({"time": now, "event": event, **fields}, default=str, ensure_ascii=False)
             sys.stderr.write(f"{line}\n")
             sys.stderr.flush()
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Tell why a run stops; the error goes on."""
+        try:
+            yield
+        except Exception as error:
+            message = one_line(error) or f"a defect of churnlab: {type(error).__name__}"
+            self.tell("failed", message=message, exit_code=exit_code(error) if one_line(error) else 1)
+            raise
 
     @contextmanager
     def step(self, name: str) -> Iterator[Told]:
