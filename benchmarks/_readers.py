@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 import psycopg
 import pyarrow.parquet as pq
 
+PARTING_SECONDS = 5.0
 MARKS = ("customer_id", "churn_probability", "model_version", "data_version")
 Row = dict[str, Any]
 
@@ -108,15 +110,20 @@ class Postgres:
         return [dict(zip(MARKS, row, strict=True)) for row in found]
 
     def leftovers(self) -> list[str]:
-        """Tables of one run, sessions and advisory locks."""
+        """Tables of one run; sessions of churnlab that outlive it by seconds, and their locks."""
+        until = time.monotonic() + PARTING_SECONDS
+        while (found := self._left()) and time.monotonic() < until:
+            time.sleep(0.05)  # the server ends a session a moment after its process
+        return found
+
+    def _left(self) -> list[str]:
         tables = self._ask(
             "SELECT table_name FROM information_schema.tables "
             "WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_name ~ 'stag|tmp|temp'"
         )
         sessions = self._ask(
             "SELECT application_name || ' ' || state FROM pg_stat_activity "
-            "WHERE datname = current_database() AND backend_type = 'client backend' "
-            "AND pid <> pg_backend_pid()"
+            "WHERE datname = current_database() AND application_name LIKE 'churnlab%%'"
         )
         locks = self._ask(
             "SELECT 'advisory lock ' || objid FROM pg_locks WHERE locktype = 'advisory' "

@@ -16,7 +16,9 @@ from churnlab import cli
 from churnlab.config import read_params
 
 STAGES = ["ingest", "features", "train-clv", "train-churn", "evaluate", "register", "prioritise", "report"]
-COMMANDS = [*([name] for name in [*STAGES, "train_clv", "train_churn", "run", "score", "audit", "backtest", "models"])]
+COMMANDS = [
+    *([name] for name in [*STAGES, "train_clv", "train_churn", "run", "score", "audit", "backtest", "models"])
+]
 COMMANDS += [["models", name] for name in ("list", "promote", "rollback")]
 HEAVY = ("pandas", "numpy", "mlflow", "lightgbm", "ibis", "duckdb", "sklearn", "plotly")
 

@@ -24,7 +24,7 @@ import yaml
 
 from churnlab.cli import app
 from churnlab.errors import ChurnlabError, TryLaterError
-from churnlab.operations.nightly import score_source
+from churnlab.operations.nightly import Job, score_source
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
@@ -71,7 +71,7 @@ def test_no_machine_is_named(path):
 def manifest(small_log: Any, small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Of a real run."""
     out = tmp_path_factory.mktemp("scored")
-    score_source(small_log.params, None, str(small_model), out)
+    score_source(Job(small_log.params, None, str(small_model)), out)
     found: dict[str, Any] = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     return found
 

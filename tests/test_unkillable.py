@@ -80,8 +80,10 @@ def test_killed_at_any_moment(trial):
 def test_ended_by_sigterm(trial):
     moments = [Moment("ingest", 0.0), Moment(PUBLISH, 0.01)]
     tally = end_again_and_again(trial, iter(moments), signal.SIGTERM)
-    assert set(tally.codes) <= {0, 143}
-    assert 143 in tally.codes
+    assert set(tally.codes) <= {
+        143,
+        -signal.SIGTERM,
+    }  # the second before churnlab's first line, as the first for a shell
     assert tally.is_clean, tally
 
 
