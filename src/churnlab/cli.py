@@ -137,7 +137,7 @@ def score(
     from churnlab.config import read_params
     from churnlab.operations.nightly import Job, publish_source, score_source, yesterday
     from churnlab.operations.run_log import RunLog
-    from churnlab.operations.sinks.opening import open_sink
+    from churnlab.operations.sinks.targets import open_sink
     from churnlab.operations.sinks.retrying import Patience
     from churnlab.pipelines._run import Workspace
 
@@ -184,7 +184,7 @@ def audit(
     from rich.console import Console
 
     from churnlab.operations.auditing import audited, show
-    from churnlab.operations.sinks.opening import open_sink
+    from churnlab.operations.sinks.targets import open_sink
 
     with closing(open_sink(sink, file_format)) as opened:
         found = audited(opened, customer, _day(day, "--date"))

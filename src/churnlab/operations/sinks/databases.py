@@ -92,7 +92,7 @@ class DatabaseSink(LockedByDate):
 
     def __init__(self, shown: str, patience: Patience) -> None:
         super().__init__()
-        self.shown = shown
+        self.shown, self.manifests = shown, None
         self._patience = patience
 
     @abstractmethod

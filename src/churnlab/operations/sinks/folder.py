@@ -39,6 +39,7 @@ class FolderSink(LockedByDate):
     quarantine/as_of=DATE/quarantine.parquet   its refused lines
     superseded/as_of=DATE/revision=N/…         lists kept by --restate
     publications/as_of=DATE.json               what was published, oldest first
+    manifests/as_of=DATE.json                  of the run that published the current list
 
     Hidden files (a leading dot) concern nobody but the run that holds the lock. A new list is visible from
     the moment that its file is moved into place. What the journal then gets is ready in a hidden file
@@ -49,6 +50,7 @@ class FolderSink(LockedByDate):
         super().__init__()
         self.shown = str(folder)
         self._folder = folder.absolute()
+        self.manifests = self._folder / "manifests"
         self._format = file_format
 
     def _exclusively(self, day: date) -> AbstractContextManager[None]:

@@ -73,9 +73,12 @@ class Sink(Protocol):
     ----------
     shown
         Its name for people and logs, without user and password.
+    manifests
+        Folder for the manifests of the runs; None where the sink is no folder.
     """
 
     shown: str
+    manifests: Path | None
 
     def lock(self, day: date) -> AbstractContextManager[None]:
         """Keep other runs from publishing this date; a dead run's lock is free.
