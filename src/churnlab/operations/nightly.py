@@ -177,7 +177,7 @@ def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdenti
     log.tell("scored", **noted)
     known = orders.filter(orders.day <= day)
     notes = [*found.cautions, *cautions(known, day), *scorer.notes]
-    manifest.note(**noted, params=params_version(params), notes=notes)
+    manifest.note(**noted, model_cutoff=scorer.plan.cutoff, params=params_version(params), notes=notes)
     manifest.file(folder / "quarantine.parquet")
     return RunIdentity(
         as_of=day,
