@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from datetime import date, timedelta
+from itertools import pairwise
 
 import ibis
 import numpy as np
@@ -92,7 +93,7 @@ def test_everybody_is_learned_from_where_the_budget_allows(orders, frame):
 
 def test_a_larger_budget_holds_the_sample_of_a_smaller_one(orders):
     samples = [members(sample_within(orders, CUTOFFS, n), orders) for n in (100, 200, 800, 3000)]
-    assert all(small < large for small, large in zip(samples, samples[1:], strict=False))
+    assert all(small < large for small, large in pairwise(samples))
 
 
 def test_who_is_in_depends_on_neither_order_nor_company_nor_threads(orders, frame):

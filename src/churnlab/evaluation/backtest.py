@@ -12,7 +12,7 @@ import pandas as pd
 from churnlab.config import Params
 from churnlab.errors import DataError
 from churnlab.evaluation.baselines import compare, days_since_last_order, historical_rate
-from churnlab.features.buckets import customer_buckets, within
+from churnlab.features.buckets import customer_buckets
 from churnlab.features.outcomes import outcomes
 from churnlab.features.plan import (
     backtest_cutoffs,
@@ -136,7 +136,7 @@ def of_everybody(test: Backtest, orders: ir.Table, signals: Signals, bucket_cust
     known = orders.filter(orders.day <= test.cutoff)
     predictions, rivals = [], []
     for bucket in customer_buckets(known.filter(known.is_purchase), bucket_customers):
-        features = current_snapshot(within(known, bucket), test.scorer.plan, signals=signals.within(bucket))
+        features = current_snapshot(bucket.of(known), test.scorer.plan, signals=signals.within(bucket))
         predictions.append(test.scorer.predict(features)[PREDICTIONS])
         rivals.append(_rivals(features, test.scorer))
     together = {name: pd.concat([part[name] for part in rivals], ignore_index=True) for name in rivals[0]}

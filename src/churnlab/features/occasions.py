@@ -65,7 +65,7 @@ def occasions(orders: ir.Table, cutoff: date) -> ir.Table:
 
 
 def purchase_days(orders: ir.Table, cutoff: date) -> ir.Table:
-    """The columns of :func:`occasions` that take no look at the customer's other days: those up to age_days."""
+    """The columns of :func:`occasions` up to age_days: those that need no other day of the customer."""
     return _bought(customer_days(orders, cutoff), cutoff)
 
 

@@ -157,12 +157,11 @@ def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdenti
     with manifest.step("ingest"), log.step("ingest"):
         found = ingest(con, params.data, job.landing)
         write_parquet(found.quarantine.to_pyarrow(), folder / "quarantine.parquet")
-        orders = con.create_table("orders", found.orders)
     day = scoring_day(job.as_of, found.summary)
     source = _provenance(fetched, scorer, found.summary["data_version"])
     with manifest.step("score"), log.step("score") as told:
         scored = write_scores(
-            orders,
+            found.orders,
             scorer,
             day,
             params.decisions,
@@ -175,7 +174,7 @@ def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdenti
     rows = {name: found.summary[f"rows_{name}"] for name in ("read", "accepted", "quarantined")}
     noted = {"as_of": day, "rows": {**rows, "scored": scored}, **vars(source)}
     log.tell("scored", **noted)
-    known = orders.filter(orders.day <= day)
+    known = found.orders.filter(found.orders.day <= day)
     notes = [*found.cautions, *cautions(known, day), *scorer.notes]
     manifest.note(**noted, model_cutoff=scorer.plan.cutoff, params=params_version(params), notes=notes)
     manifest.file(folder / "quarantine.parquet")
