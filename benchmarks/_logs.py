@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -85,6 +86,25 @@ def write_log(recipe: Recipe, folder: Path, *, by_day: bool = True) -> tuple[Pat
         _sort(blocks, log)
         blocks.unlink()
     return log, truth
+
+
+def histories(recipe: Recipe) -> pd.DataFrame:
+    """What BG/NBD is fitted from: frequency, recency and T in days, one row per customer, without a log.
+
+    They are those of another draw of customers than :func:`write_log` makes.
+    """
+    rng = np.random.default_rng(recipe.seed)
+    rate = rng.gamma(recipe.r, 1.0 / recipe.alpha, recipe.customers)
+    leaving = rng.beta(recipe.a, recipe.b, recipe.customers)
+    customer, moment, _ = _orders(recipe, rate, leaving, rng)
+    day = np.floor(moment).astype(np.int64)
+    customer, day = customer[day < recipe.days], day[day < recipe.days]
+    bought = pd.DataFrame({"customer_id": customer, "day": day}).drop_duplicates()
+    each = bought.groupby("customer_id")["day"].agg(["min", "max", "size"])
+    known = {"frequency": each["size"] - 1, "recency": each["max"] - each["min"]}
+    return (
+        pd.DataFrame({**known, "T": recipe.days - 1 - each["min"]}).astype("float64").reset_index(drop=True)
+    )
 
 
 _LINES = pa.schema(

@@ -53,9 +53,9 @@ def weight(age_days: ir.NumericValue, half_life_days: int) -> ir.IntegerValue:
 def _doublings(age_days: ir.NumericValue, half_life_days: int) -> ir.NumericValue:
     """-age / half-life, by division where that gives the same weights as the engines' decimals.
 
-    DuckDB reads the factor as the decimal that Python writes, and multiplies decimals of 128 bits: slow, and as
-    exact as a division. The two give different weights only where the weight is half of 2^-30, 31 half-lives
-    back, if the decimal falls short of 1 / half-life by more than a rounding.
+    DuckDB reads the factor as the decimal that Python writes, and multiplies decimals of 128 bits: slow, and
+    as exact as a division. The two give different weights only where the weight is half of 2^-30, 31
+    half-lives back, if the decimal falls short of 1 / half-life by more than a rounding.
     """
     if float(Decimal(repr(1.0 / half_life_days)) * half_life_days * 31) == 31.0:
         return age_days.cast("float64") / float(-half_life_days)
