@@ -1,4 +1,4 @@
-"""Made-up logs of any size whose customers behave as BG/NBD and Gamma-Gamma say, beside the truth of each."""
+"""Made-up logs of any size: customers behave as MBG/NBD and Gamma-Gamma say, and the truth of each is kept."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Recipe:
     r, alpha
         Gamma distribution of the rate of orders: mean r / alpha a day.
     a, b
-        Beta distribution of the chance to leave after an order (BG/NBD: Fader, Hardie & Lee 2005).
+        Beta distribution of the chance to leave after an order, the first included (MBG/NBD: Batislam et al.
+        2007).
     p, q, v
         Gamma-Gamma distribution of order values (Fader & Hardie 2013).
     """

@@ -129,7 +129,7 @@ def _log_likelihood(weeks: pd.DataFrame, params: dict[str, float]) -> float:
 
 
 def training(bench: Bench) -> Figures:
-    """From lines to learners: seconds and peaks of every stage, at a tenth and half as many customers as lines."""
+    """From lines to learners, stage by stage, at a tenth and at half as many customers as lines."""
     runs, totals = [], []
     for customers in (bench.lines // 10, bench.lines // 2):
         stages = bench.train(customers)
