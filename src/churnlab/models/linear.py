@@ -116,6 +116,7 @@ def fit_linear(
     flags = np.flatnonzero(np.isnan(logged).any(axis=0))
     base_centre = base.mean(axis=0)
     matrix = _assemble(logged, centre, spread, flags, base - base_centre)
+    del logged
     scale = 1.0 if target is Target.CHURN else max(float(np.average(y, weights=weight)), np.finfo(float).tiny)
     model = _estimator(target, penalty).fit(matrix, y / scale, sample_weight=weight)
     return Linear(
@@ -132,7 +133,10 @@ def fit_linear(
 def signed_log(frame: pd.DataFrame) -> np.ndarray:
     """sign(x)·log(1 + |x|), (n, features); NaN stays."""
     values = frame.to_numpy(float)
-    return np.sign(values) * np.log1p(np.abs(values))
+    logged = np.abs(values)
+    np.log1p(logged, out=logged)
+    logged *= np.sign(values)
+    return logged
 
 
 def _chunks(rows: int) -> list[slice]:
@@ -155,5 +159,8 @@ def _assemble(
     logged: np.ndarray, centre: np.ndarray, spread: np.ndarray, flags: np.ndarray, base: np.ndarray
 ) -> np.ndarray:
     missing = np.isnan(logged)
-    standard = np.clip((np.where(missing, centre, logged) - centre) / spread, -CLIP_SD, CLIP_SD)
+    standard = np.where(missing, centre, logged)
+    standard -= centre  # in place: each copy is as large as the training data
+    standard /= spread
+    np.clip(standard, -CLIP_SD, CLIP_SD, out=standard)
     return np.column_stack([standard, missing[:, flags].astype(float), base])
