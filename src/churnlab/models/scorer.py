@@ -18,9 +18,11 @@ from churnlab.features.plan import LearningPlan, money_columns
 from churnlab.models.blend import Blend
 from churnlab.models.btyd import BtydModels
 from churnlab.models.churn import Boosted
+from churnlab.models.distinct import distinct
 from churnlab.models.forecaster import Forecaster, btyd_alone
 from churnlab.models.labels import Scale
 from churnlab.models.linear import Linear
+from churnlab.models.purchases import HISTORY
 from churnlab.models.reasons import PLAYERS, reasons, shapley
 from churnlab.models.targets import Target
 from churnlab.models.value import SpendSpread, clv, coherent
@@ -191,7 +193,8 @@ class Scorer:
 
     def _btyd_logits(self, rfm: pd.DataFrame) -> np.ndarray:
         """Logit P(no purchase in the label window), one column per family."""
-        return Target.CHURN.base(self.btyd.p_no_purchase(rfm, self.plan.label_days))
+        kind, first = distinct(*(rfm[name].to_numpy(float) for name in HISTORY))
+        return Target.CHURN.base(self.btyd.p_no_purchase(rfm.iloc[first], self.plan.label_days))[kind]
 
     def _btyd_columns(self, units: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """BTYD's answers for the label window and for the horizon."""
