@@ -66,7 +66,8 @@ class Linear:
         return np.array(self.coef[len(self.features) + len(self.flags) :])
 
     def _values(self, frame: pd.DataFrame) -> np.ndarray:
-        return frame[list(self.features)].to_numpy(float)
+        own = frame if tuple(frame.columns) == self.features else frame[list(self.features)]
+        return own.to_numpy(float)
 
     def _matrix(self, values: np.ndarray, base: np.ndarray) -> np.ndarray:
         logged = signed_log(values)

@@ -127,7 +127,8 @@ class Scorer:
         """
         units = self._units(features)
         near, far = self._btyd_columns(units)
-        links = {target: self._link(target, units, near, far) for target in Target}
+        seen = self._seen_by_learners(units)
+        links = {target: self._link(target, seen, near, far) for target in Target}
         season = self._season(as_of or self.plan.cutoff)
         now = self._figures({target: link + season[target] for target, link in links.items()})
         p, repeats, spend = now
@@ -148,7 +149,7 @@ class Scorer:
         """Up to three plain sentences per row: what moved the final churn probability most."""
         units = self._units(features)
         shares = shapley(self._btyd_logits, units[list(PLAYERS)], self.typical)
-        parts = self.forecaster.contributions(units, shares)
+        parts = self.forecaster.contributions(self._seen_by_learners(units), shares)
         return reasons(parts, features, self.typical["days_since_last_order"])
 
     def outlook(self, others: pd.DataFrame, as_of: date | None = None) -> pd.DataFrame:
@@ -190,6 +191,12 @@ class Scorer:
             )
         names = money_columns(list(features.columns))
         return features.assign(**{name: features[name] / self.plan.money_scale for name in names})
+
+    def _seen_by_learners(self, units: pd.DataFrame) -> pd.DataFrame:
+        """The features that learners read, in one piece of memory, which none of them has to copy again."""
+        members = [model for named in self.forecaster.members.values() for model in named.values()]
+        names = list(dict.fromkeys(name for model in members for name in model.features))
+        return pd.DataFrame(units[names].to_numpy(float), index=units.index, columns=names, copy=False)
 
     def _btyd_logits(self, rfm: pd.DataFrame) -> np.ndarray:
         """Logit P(no purchase in the label window), one column per family."""
