@@ -152,7 +152,7 @@ def csv_target(folder: Path) -> Target:
 
 def sqlite_target(path: Path) -> Target:
     def rows(sql: str) -> list[Any]:
-        con = sqlite3.connect(path, timeout=0)
+        con = sqlite3.connect(path)
         try:
             return con.execute(sql).fetchall()
         finally:
