@@ -249,7 +249,7 @@ def test_run_goes_through_the_stages_in_order(churnlab, params_file, monkeypatch
 
 def test_scores_go_to_one_place(mistake, params_file, tmp_path):
     words = ["score", "--params", params_file(), "--out", tmp_path / "a", "--sink", tmp_path / "b"]
-    assert mistake(*words) == "--out and --sink: name one of them"
+    assert mistake(*words).startswith("--out and --sink: name one of them")
     assert mistake(*words[:5], "--restate").startswith("--restate and --format: are for a sink")
 
 
@@ -266,7 +266,7 @@ def test_scores_are_published_and_audited(churnlab, mistake, params_file, small_
         code, out, err = churnlab(*words, day.isoformat())
         assert (code, err) == (0, "")
         assert f"customers on {day}, revision 1" in out
-    lists = pd.read_parquet(sink / "scores", filters=[("as_of", "=", days[0])])
+    lists = pd.read_parquet(sink / "scores" / f"as_of={days[0]}")
     row = lists.sort_values("churn_probability").iloc[-1]
     audit = ["audit", row["customer_id"], "--sink", sink, "--date", days[0].isoformat()]
     code, out, _ = churnlab(*audit, "--json")
@@ -290,4 +290,4 @@ def test_json_lines_tell_the_run(churnlab, params_file, small_model, tmp_path):
     assert events[-1]["event"] == "step done" or events[-1]["event"] == "scored"
     code, _, err = churnlab(*words[:4], tmp_path / "none", "--log", "json")
     failed, line = err.splitlines()[-2:]
-    assert code == 2 and json.loads(failed)["message"] == line
+    assert (code, json.loads(failed)["message"]) == (2, line)

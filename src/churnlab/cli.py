@@ -137,8 +137,8 @@ def score(
     from churnlab.config import read_params
     from churnlab.operations.nightly import Job, publish_source, score_source, yesterday
     from churnlab.operations.run_log import RunLog
-    from churnlab.operations.sinks.targets import open_sink
     from churnlab.operations.sinks.retrying import Patience
+    from churnlab.operations.sinks.targets import open_sink
     from churnlab.pipelines._run import Workspace
 
     if sink is not None and out is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from churnlab.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.compute as pc
     from ibis.backends.duckdb import Backend
 
 
@@ -91,8 +93,17 @@ def cause(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
+def read_parquet(
+    path: Path, columns: Sequence[str] | None = None, rows: pc.Expression | None = None
+) -> pd.DataFrame:
     """Read one Parquet file into pandas.
+
+    Parameters
+    ----------
+    columns
+        Those to read, in the file's order; one that the file lacks is left out. None: all.
+    rows
+        Which rows to read; the file is passed through piece by piece. None: all.
 
     Raises
     ------
@@ -100,7 +111,8 @@ def read_parquet(path: Path) -> pd.DataFrame:
         The file is missing or damaged.
     """
     try:
-        return pq.read_table(path).to_pandas()
+        kept = [name for name in pq.read_schema(path).names if columns is None or name in columns]
+        return pq.read_table(path, columns=kept, filters=rows).to_pandas()
     except FileNotFoundError as error:
         raise DataError(f"{path}: is not there: run the stage that writes it (dvc repro)") from error
     except (OSError, pa.ArrowInvalid) as error:

@@ -7,7 +7,8 @@ ChurnlabError            a user can mend it: one line, exit code 2
 ├── TrackingError        MLflow cannot be reached or refuses
 ├── SinkError            scores cannot be published where --sink says
 └── TryLaterError        nothing is wrong but the moment: another run, an outage; exit code 75
-    └── SilentError      MLflow does not answer (a TrackingError too)
+    ├── SilentError      MLflow does not answer (a TrackingError too)
+    └── AwayError        the database of a source is away (a DataError too)
 """
 
 import traceback
@@ -62,6 +63,10 @@ class TryLaterError(ChurnlabError):
 
 class SilentError(TryLaterError, TrackingError):
     """The MLflow server or store does not answer."""
+
+
+class AwayError(TryLaterError, DataError):
+    """The database of a source cannot be reached at the moment."""
 
 
 def quotes_data(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from churnlab.config import Engine, Features
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
-from churnlab.features.buckets import customer_buckets, within
+from churnlab.features.buckets import customer_buckets
 from churnlab.features.plan import (
     LearningPlan,
     current_snapshot,
@@ -209,7 +209,7 @@ def test_customers_are_described_alike_a_bucket_at_a_time(busy, told, told_spec,
     signals = told(**busy_tables)
     whole = snapshot(busy, CUTOFF, told_spec, 10.0, signals)
     parts = [
-        snapshot(within(busy, bucket), CUTOFF, told_spec, 10.0, signals.within(bucket))
+        snapshot(bucket.of(busy), CUTOFF, told_spec, 10.0, signals.within(bucket))
         for bucket in customer_buckets(busy, customers)
     ]
     assert whole["referrals"].max() > 0

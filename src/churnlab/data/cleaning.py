@@ -15,12 +15,14 @@ from churnlab.data.contract import ORDER_KEYS, ORDERS, QUARANTINE, WORDS, check,
 from churnlab.data.currencies import in_one_currency, known_signs, require_one_currency
 from churnlab.data.doubts import likenesses
 from churnlab.data.identities import identified
-from churnlab.data.orders import data_version, order_table
+from churnlab.data.orders import ROWS_PER_BATCH, data_version, order_table
 from churnlab.data.reasons import unreadable
+from churnlab.data.scratch import kept as kept_in_file
 from churnlab.errors import ConfigError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    import pandera.ibis as pa
     from ibis.backends.duckdb import Backend
 
 TABLE = "transactions"
@@ -73,13 +75,18 @@ def clean(con: Backend, raw: ir.Table, data: Data) -> Cleaned:
     or in business time already.
     """
     lines = judged_lines(con, raw, data)
-    accepted = lines.filter(lines["reason"].isnull())
-    orders = con.create_table(ibis.util.gen_name("orders"), order_table(accepted), temp=True)
-    quarantine = judging.quarantine(lines, TABLE)
+    refused = judging.refused(con, lines)
+    accepted = judging.accepted(lines, refused)
+    orders = kept_in_file(con, order_table(accepted).order_by(*ORDER_KEYS))
+    quarantine = judging.quarantine(refused, TABLE)
     check(orders, ORDERS)
     check(quarantine, QUARANTINE)
-    orders, quarantine = orders.order_by(*ORDER_KEYS), quarantine.order_by(*judging.PLACE)
-    return Cleaned(orders, quarantine, summarise(lines, orders, data), likenesses(accepted, data))
+    return Cleaned(
+        orders,
+        quarantine.order_by(*judging.PLACE),
+        summarise(accepted, refused, orders, data),
+        likenesses(accepted, orders, data),
+    )
 
 
 def reading_of(con: Backend, data: Data, source: Source, section: str) -> judging.Reading:
@@ -118,7 +125,9 @@ def _check_pattern(con: Backend, pattern: str, calendar: str, section: str) -> N
 
 
 def judged_lines(con: Backend, raw: ir.Table, data: Data) -> ir.Table:
-    """Every raw line with its cells read, and the first reason to refuse it (null: accepted), as a table.
+    """Every raw line with its cells read, and the first reason to refuse it (null: accepted).
+
+    A table of the engine, unless each query may as well read the source anew.
 
     Returns
     -------
@@ -141,9 +150,17 @@ def judged_lines(con: Backend, raw: ir.Table, data: Data) -> ir.Table:
     size = lines["amount"].abs()
     lines = lines.mutate(is_return=is_return, amount=is_return.ifelse(-size, size))
     kept = ("customer_id", "ts", "amount", "is_return", "stated", *KEPT)
-    lines = judging.set_down(con, lines, words, kept, data)
+    if judging.only_counts_likeness(data) and parsing.are_native(raw, _read_as_values(raw, schema)):
+        lines = judging.as_judged(lines, words, kept, data)
+    else:
+        lines = judging.set_down(con, lines, words, kept, data)
     require_one_currency(lines, data)
     return judging.with_content(con, compared(lines, schema, data), lines, named, words, data)
+
+
+def _read_as_values(raw: ir.Table, schema: pa.DataFrameSchema) -> list[str]:
+    kinds = {word: column.metadata["kind"] for word, column in schema.columns.items() if word in raw.columns}
+    return [word for word, kind in kinds.items() if kind in ("number", "moment")]
 
 
 def _multiplied(lines: ir.Table) -> ir.Table:
@@ -166,9 +183,8 @@ def _is_return(lines: ir.Table, prefix: str | None) -> ir.BooleanValue:
     return is_return
 
 
-def summarise(lines: ir.Table, orders: ir.Table, data: Data) -> dict[str, Any]:
+def summarise(accepted: ir.Table, refused: ir.Table, orders: ir.Table, data: Data) -> dict[str, Any]:
     """What became of the lines, and what the orders hold; counts, days, flags and places, never an id."""
-    accepted = lines.filter(lines["reason"].isnull())
     counts = (
         accepted.aggregate(n=accepted.count(), returns=accepted["is_return"].sum())
         .to_pyarrow()
@@ -183,12 +199,12 @@ def summarise(lines: ir.Table, orders: ir.Table, data: Data) -> dict[str, Any]:
     facts = found.to_pyarrow().to_pylist()[0]
     days = {name: facts[name].isoformat() if facts[name] else None for name in ("first_day", "last_day")}
     return {
-        **judging.summary(lines),
+        **judging.summary(refused, counts["n"]),
         "return_line_share": (counts["returns"] or 0) / max(counts["n"], 1),
         "customers": facts["customers"],
         "orders": facts["orders"],
         **days,
         "as_of": data.as_of.isoformat() if data.as_of else days["last_day"],
         **{f"has_{name}": column in orders.columns for name, column in OPTIONAL.items()},
-        "data_version": data_version(orders.to_pyarrow()),
+        "data_version": data_version(orders.to_pyarrow_batches(chunk_size=ROWS_PER_BATCH)),
     }

@@ -43,8 +43,8 @@ def compared(lines: ir.Table, schema: pa.DataFrameSchema, data: Data) -> ir.Tabl
         lines = refuse(lines, _restated(lines), RESTATED.code, "order_id")
     if "order_id" in lines.columns and data.order_conflicts == "quarantine":
         lines = refuse(lines, _contradicted(lines), CONFLICT.code, "order_id")
-    if data.excess_returns == "quarantine" and lines["is_return"].any().to_pyarrow().as_py():
-        lines = refuse(lines, _beyond_purchases(lines), EXCESS_RETURN.code, "amount")
+    if data.excess_returns == "quarantine":
+        lines = _within_purchases(lines)
     return lines
 
 
@@ -102,20 +102,33 @@ def _contradicted(lines: ir.Table) -> ir.BooleanValue:
     return lines["order_id"].isin(wrong["order_id"])
 
 
-def _beyond_purchases(lines: ir.Table) -> ir.BooleanValue:
-    """A return of more than its customer had bought up to that moment.
+def _within_purchases(lines: ir.Table) -> ir.Table:
+    """Refuses returns of more than their customer had bought up to that moment.
 
     Who returns without having bought did so before the log began, and stays known by it: such a return may
     be some times as large as the dearest line of the log.
     """
-    sale = lines["reason"].isnull() & ~lines["is_return"]
-    dearest = lines["amount"].max(where=sale).to_pyarrow().as_py()
-    if dearest is None:  # a log of nothing but returns
-        return ibis.literal(False)
-    size = sale.ifelse(lines["amount"].abs(), 0.0).cast("decimal(38, 12)")
-    until = ibis.range_window(preceding=(None, 0), group_by=lines["customer_id"], order_by=lines["ts"])
-    bought = size.sum().over(until).cast("float64")
-    return lines["is_return"] & (lines["amount"].abs() > (bought > 0).ifelse(bought, DEAREST_TIMES * dearest))
+    sound = lines.filter(lines["reason"].isnull()).select(*PLACE, "customer_id", "ts", "amount", "is_return")
+    found = sound.aggregate(
+        dearest=sound["amount"].max(where=~sound["is_return"]), returns=sound["is_return"].any()
+    )
+    dearest, returns = found.to_pyarrow().to_pylist()[0].values()
+    if dearest is None or not returns:  # a log of nothing but returns, or without any
+        return lines
+    wrong = _beyond_purchases(sound, dearest).select(*PLACE, is_beyond=True)
+    joined = lines.left_join(wrong, PLACE).select(lines, "is_beyond")
+    return refuse(joined, joined["is_beyond"], EXCESS_RETURN.code, "amount").drop("is_beyond")
+
+
+def _beyond_purchases(sound: ir.Table, dearest: float) -> ir.Table:
+    """Only customers with a return need their purchases added up."""
+    theirs = sound.semi_join(sound.filter(sound["is_return"]), "customer_id")
+    size = theirs["amount"].abs()
+    until = ibis.range_window(preceding=(None, 0), group_by=theirs["customer_id"], order_by=theirs["ts"])
+    bought = (~theirs["is_return"]).ifelse(size, 0.0).cast("decimal(38, 12)").sum().over(until)
+    theirs = theirs.mutate(size=size, bought=bought.cast("float64"))
+    most = (theirs["bought"] > 0).ifelse(theirs["bought"], DEAREST_TIMES * dearest)
+    return theirs.filter(theirs["is_return"], theirs["size"] > most)
 
 
 def _far_ahead(lines: ir.Table) -> ir.Table:

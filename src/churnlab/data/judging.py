@@ -156,10 +156,16 @@ def set_down(con: Backend, table: ir.Table, words: list[str], kept: tuple[str, .
         source_file, source_row, reason, column, the columns of `kept` and those of :func:`refuse_mixed` that
         there are, likeness (equal in equal lines), and of refused lines raw and looks.
     """
+    lines = as_judged(table, words, kept, data)
+    return con.create_table(ibis.util.gen_name("lines"), lines, temp=True)
+
+
+def as_judged(table: ir.Table, words: list[str], kept: tuple[str, ...], data: Data) -> ir.Table:
+    """What :func:`set_down` gives, to be read anew by each query."""
     flags = [name for name in table.columns if name.startswith(("other_", "either_"))]
     columns = [name for name in (*kept, *flags) if name in table.columns]
     refused = table["reason"].notnull()
-    lines = table.select(
+    return table.select(
         *PLACE,
         "reason",
         "column",
@@ -168,40 +174,60 @@ def set_down(con: Backend, table: ir.Table, words: list[str], kept: tuple[str, .
         raw=refused.ifelse(as_json(table, words, not data.privacy.hash_ids), ibis.null("string")),
         looks=refused.ifelse(looks(table, words), ibis.null("string")),
     )
-    return con.create_table(ibis.util.gen_name("lines"), lines, temp=True)
+
+
+def only_counts_likeness(data: Data) -> bool:
+    """Whether no line is refused because others are like it."""
+    return {data.exact_duplicates, data.overlapping_rows, data.order_conflicts} == {"keep"}
 
 
 def _likeness(table: ir.Table, words: list[str], data: Data) -> ir.Value:
     """What equal lines share. Where lines are refused by it, chance must not make two lines equal."""
     line = ibis.struct({word: table[f"cell_{word}"] for word in words})
-    if {data.exact_duplicates, data.overlapping_rows, data.order_conflicts} == {"keep"}:
-        return line.hash() if data.dataset is None else ibis.null("int64")  # only counted
+    if only_counts_likeness(data):
+        return line.hash() if data.dataset is None else ibis.null("int64")
     return line.cast("json").cast("string").hexdigest("md5")
 
 
 def with_content(
     con: Backend, compared: ir.Table, before: ir.Table, raw: ir.Table, words: list[str], data: Data
 ) -> ir.Table:
-    """Adds raw and looks to the lines that were refused beside others; `before` is what was set down.
+    """The lines set down `before`, with the reasons of those that were refused beside others, raw and looks.
 
     `raw` is read again for those lines only, so that the cells of accepted lines need not be kept.
     """
     if compared is before:
         return before
-    lines = con.create_table(ibis.util.gen_name("lines"), compared, temp=True)
-    newly = lines.filter(lines["reason"].notnull(), lines["raw"].isnull()).select(*PLACE, "reason", "column")
-    source = _with_cells(raw, words)
-    found = source.inner_join(newly, PLACE)
+    newly = compared.filter(compared["reason"].notnull(), compared["raw"].isnull())
+    newly = con.create_table(ibis.util.gen_name("newly"), newly.select(*PLACE, "reason", "column"), temp=True)
+    if not newly.count().to_pyarrow().as_py():
+        return before
+    found = _with_cells(raw, words).inner_join(newly, PLACE)
     found = found.select(
-        *PLACE, found_raw=as_json(found, words, not data.privacy.hash_ids), found_looks=looks(found, words)
+        *PLACE,
+        now_reason="reason",
+        now_column="column",
+        now_raw=as_json(found, words, not data.privacy.hash_ids),
+        now_looks=looks(found, words),
     )
-    joined = lines.left_join(con.create_table(ibis.util.gen_name("content"), found, temp=True), PLACE)
-    whole = joined.select(
-        *(name for name in lines.columns if name not in ("raw", "looks")),
-        raw=joined["raw"].coalesce(joined["found_raw"]),
-        looks=joined["looks"].coalesce(joined["found_looks"]),
-    )
-    return con.create_table(ibis.util.gen_name("lines"), whole, temp=True)
+    joined = before.left_join(con.create_table(ibis.util.gen_name("content"), found, temp=True), PLACE)
+    told = {
+        name: joined[f"now_{name}"].coalesce(joined[name]) for name in ("reason", "column", "raw", "looks")
+    }
+    return joined.select(*(name for name in before.columns if name not in told), **told)
+
+
+def refused(con: Backend, lines: ir.Table) -> ir.Table:
+    """The refused lines as a table of the engine: source_file, source_row, reason, column, raw, looks."""
+    found = lines.filter(lines["reason"].notnull()).select(*PLACE, "reason", "column", "raw", "looks")
+    return con.create_table(ibis.util.gen_name("refused"), found, temp=True)
+
+
+def accepted(lines: ir.Table, refused: ir.Table) -> ir.Table:
+    """The other lines; where none is refused they need not be judged once more."""
+    if not refused.count().to_pyarrow().as_py():
+        return lines
+    return lines.filter(lines["reason"].isnull())
 
 
 def as_json(table: ir.Table, words: list[str], keep_malformed: bool) -> ir.StringValue:
@@ -212,9 +238,8 @@ def as_json(table: ir.Table, words: list[str], keep_malformed: bool) -> ir.Strin
     return (table["reason"] == FORGOTTEN.code).ifelse(ERASED, shown)
 
 
-def quarantine(table: ir.Table, name: str) -> ir.Table:
+def quarantine(refused: ir.Table, name: str) -> ir.Table:
     """The refused lines in the shape of :data:`churnlab.data.contract.QUARANTINE`."""
-    refused = table.filter(table["reason"].notnull())
     remedies = ((refused["reason"] == code, text) for code, text in REASONS.items())
     return refused.select(
         ibis.literal(name).name("table"),
@@ -232,18 +257,18 @@ def looks(table: ir.Table, words: list[str]) -> ir.StringValue:
     return ibis.cases(*((table["column"] == word, shape(table[f"cell_{word}"])) for word in words), else_="")
 
 
-def summary(lines: ir.Table) -> dict[str, Any]:
+def summary(refused: ir.Table, accepted: int) -> dict[str, Any]:
     """Rows read, accepted and refused; and of each reason how many, how to mend it, and the first place.
 
     Parameters
     ----------
-    lines
-        source_file, source_row, reason, column, looks.
+    refused
+        What :func:`refused` gives.
+    accepted
+        How many other lines there are.
     """
-    counted = lines.group_by("reason").aggregate(rows=lines.count())
+    counted = refused.group_by("reason").aggregate(rows=refused.count())
     counts = {row["reason"]: row["rows"] for row in counted.to_pyarrow().to_pylist()}
-    accepted = counts.pop(None, 0)
-    refused = lines.filter(lines["reason"].notnull())
     place = ibis.row_number().over(group_by="reason", order_by=[refused[name] for name in PLACE])
     firsts = refused.mutate(place=place).filter(ibis._.place == 0).order_by("reason")
     examples = {

@@ -7,8 +7,11 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from churnlab.data.exact_sums import total
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 ORDER = ["customer_id", "order_id", "day"]
+ROWS_PER_BATCH = 131_072
+KEYS = ("customer_id", "order_id", "ts", "day")
 
 
 def order_table(lines: ir.Table) -> ir.Table:
@@ -30,76 +35,75 @@ def order_table(lines: ir.Table) -> ir.Table:
         customer_id, ts, amount (negative on return lines), is_return and, where the source has them,
         order_id, quantity, discount, product_id, category, channel.
     """
-    lines = _identified(lines)
-    orders = lines.group_by(ORDER).aggregate(**_sums(lines))
-    if "product_id" in lines.columns:
-        orders = _with_variety(orders, lines, "product_id", "products")
-    if "category" in lines.columns:
-        orders = _with_variety(orders, lines, "category", "categories")
+    lines, keys = _keyed(lines)
+    orders = lines.group_by(keys).aggregate(**_sums(lines, keys))
+    for column, name in (("product_id", "products"), ("category", "categories")):
+        if column in lines.columns:
+            orders = _with_variety(orders, lines, keys, column, name)
     if "channel" in lines.columns:
-        orders = _with_channel(orders, lines)
-    return orders.relocate("ts", after="order_id")
+        orders = _with_channel(orders, lines, keys)
+    if "order_id" not in keys:
+        orders = orders.mutate(order_id=_by_moment(orders), day=orders["ts"].date())
+    return orders.select("customer_id", "order_id", "ts", "day", *orders.drop(*KEYS).columns)
 
 
-def _identified(lines: ir.Table) -> ir.Table:
-    moment = lines["customer_id"] + "@" + lines["ts"].cast("string").replace(" ", "T")
-    known = lines["order_id"].coalesce(moment) if "order_id" in lines.columns else moment
-    return lines.mutate(order_id=known, day=lines["ts"].date())
+def _keyed(lines: ir.Table) -> tuple[ir.Table, list[str]]:
+    """The lines with their day, and what their orders go by: without order ids, the moment alone."""
+    lines = lines.mutate(day=lines["ts"].date())
+    if "order_id" not in lines.columns:
+        return lines, ["customer_id", "ts"]
+    return lines.mutate(order_id=lines["order_id"].coalesce(_by_moment(lines))), ORDER
 
 
-def _sums(lines: ir.Table) -> dict[str, ir.Value]:
+def _by_moment(table: ir.Table) -> ir.StringValue:
+    return table["customer_id"] + "@" + table["ts"].cast("string").replace(" ", "T")
+
+
+def _sums(lines: ir.Table, keys: list[str]) -> dict[str, ir.Value]:
     sale = ~lines["is_return"]
-    size = _exact(lines["amount"].abs())
-    gross = size.sum(where=sale).fill_null(0)
-    returned = size.sum(where=lines["is_return"]).fill_null(0)
+    size = lines["amount"].abs()
+    gross, returned = total(size, sale), total(size, lines["is_return"])
     sums = {
-        "ts": lines["ts"].min(),
-        "amount": _as_float(gross - returned),
-        "gross": _as_float(gross),
-        "returned": _as_float(returned),
+        "amount": (gross - returned).as_float(),
+        "gross": gross.as_float(),
+        "returned": returned.as_float(),
         "is_purchase": sale.any(),
         "n_lines": lines.count(),
     }
     for column, name in (("quantity", "items"), ("discount", "discount")):
         if column in lines.columns:
-            sums[name] = _as_float(_exact(lines[column]).sum(where=sale).fill_null(0))
-    return sums
+            sums[name] = total(lines[column], sale).as_float()
+    return sums if "ts" in keys else {"ts": lines["ts"].min(), **sums}
 
 
-def _exact(number: ir.FloatingValue) -> ir.DecimalValue:
-    """The decimal that a float is printed as: 0.1 becomes one tenth, and sums of such cents are exact."""
-    return number.cast("string").cast("decimal(38, 12)")
-
-
-def _as_float(number: ir.DecimalValue) -> ir.FloatingValue:
-    """The float nearest to a decimal; the engine's own cast rounds twice."""
-    return number.cast("string").cast("float64")
-
-
-def _with_variety(orders: ir.Table, lines: ir.Table, column: str, name: str) -> ir.Table:
+def _with_variety(orders: ir.Table, lines: ir.Table, keys: list[str], column: str, name: str) -> ir.Table:
     """Adds how many distinct values an order's sale lines have, and how many of them were new that day."""
-    bought = lines.filter(~lines["is_return"], lines[column].notnull()).select(*ORDER, column).distinct()
+    bought = lines.filter(~lines["is_return"], lines[column].notnull())
+    bought = bought.select(*keys, *({"day"} - {*keys}), column).distinct()
     first_day = bought["day"].min().over(group_by=["customer_id", column])
     bought = bought.mutate(is_new=bought["day"] == first_day)
-    counts = bought.group_by(ORDER).aggregate(
-        **{f"n_{name}": bought.count(), f"new_{name}": bought["is_new"].sum()}
+    counts = bought.group_by(keys).aggregate(
+        **{f"n_{name}": bought.count(), f"new_{name}": bought.count(where=bought["is_new"])}
     )
-    joined = orders.left_join(counts, ORDER).select(orders, f"n_{name}", f"new_{name}")
+    joined = orders.left_join(counts, keys).select(orders, f"n_{name}", f"new_{name}")
     return joined.fill_null({f"n_{name}": 0, f"new_{name}": 0})
 
 
-def _with_channel(orders: ir.Table, lines: ir.Table) -> ir.Table:
+def _with_channel(orders: ir.Table, lines: ir.Table, keys: list[str]) -> ir.Table:
     """Adds the channel of the first line; of several at that moment, the first in the alphabet."""
-    first = lines["ts"].min().over(group_by=ORDER)
-    channels = lines.mutate(is_first=lines["ts"] == first).group_by(ORDER)
+    first = lines["ts"].min().over(group_by=keys)
+    channels = lines.mutate(is_first=lines["ts"] == first).group_by(keys)
     channels = channels.aggregate(channel=ibis._.channel.min(where=ibis._.is_first))
-    return orders.left_join(channels, ORDER).select(orders, "channel")
+    return orders.left_join(channels, keys).select(orders, "channel")
 
 
-def data_version(orders: pa.Table) -> str:
-    """SHA-256 of the content of sorted orders: equal rows give equal versions, from any format."""
+def data_version(orders: pa.Table | pa.RecordBatchReader) -> str:
+    """SHA-256 of the content of sorted orders: equal rows give equal versions, from any format.
+
+    A reader is read to its end, batch by batch.
+    """
     digests: dict[tuple[str, str], Any] = defaultdict(hashlib.sha256)
-    for batch in orders.to_batches():
+    for batch in orders.to_batches() if isinstance(orders, pa.Table) else orders:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             for part, content in _content(column):
                 digests[name, part].update(content)
@@ -109,17 +113,24 @@ def data_version(orders: pa.Table) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
-def _content(column: pa.Array) -> Iterator[tuple[str, bytes]]:
+def _content(column: pa.Array) -> Iterator[tuple[str, Any]]:
     """A column's content as bytes that do not depend on how rows are cut into batches."""
-    yield "known", column.is_valid().to_numpy(zero_copy_only=False).tobytes()
+    yield "known", column.is_valid().to_numpy(zero_copy_only=False)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         texts = pc.fill_null(column, "").cast(pa.large_binary())
-        yield "lengths", pc.binary_length(texts).to_numpy().tobytes()
-        yield "texts", b"".join(texts.to_pylist())
+        yield "lengths", pc.binary_length(texts).to_numpy()
+        yield "texts", _bytes(texts)
     elif pa.types.is_temporal(column.type):
         whole = column.cast(pa.int64() if pa.types.is_timestamp(column.type) else pa.int32())
-        yield "values", pc.fill_null(whole, 0).to_numpy().tobytes()
+        yield "values", pc.fill_null(whole, 0).to_numpy()
     else:
         if pa.types.is_boolean(column.type):
             column = pc.fill_null(column, False)  # as null, its bytes would be an address
-        yield "values", column.to_numpy(zero_copy_only=False).tobytes()
+        yield "values", column.to_numpy(zero_copy_only=False)
+
+
+def _bytes(texts: pa.LargeBinaryArray) -> memoryview:
+    """The bytes of texts without nulls one after the other, as Arrow holds them."""
+    _, ends, content = texts.buffers()
+    first, last = (int(np.frombuffer(ends, np.int64)[texts.offset + n]) for n in (0, len(texts)))
+    return memoryview(content or b"")[first:last]

@@ -119,6 +119,14 @@ def without_text(raw: ir.Table, words: Iterable[str]) -> set[str]:
     return found
 
 
+def are_native(raw: ir.Table, words: Collection[str]) -> bool:
+    """Whether the engine holds these numbers and moments as such, so that reading them takes no work."""
+    typed = [raw[f"typed_{word}"] for word in words if f"typed_{word}" in raw.columns]
+    if len(typed) < len(words) or any(cell.type().is_string() for cell in typed):
+        return False
+    return len(without_text(raw, words)) == len(words)
+
+
 def typed_numbers(table: ir.Table, words: Collection[str]) -> ir.Table:
     """What :func:`numbers` gives for words without text, without its steps."""
     added: dict[str, ir.Value] = {}

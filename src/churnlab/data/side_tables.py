@@ -98,12 +98,12 @@ def clean_side(con: Backend, raw: ir.Table, name: str, data: Data) -> SideTable:
     if isinstance(settings, Customers):
         lines = judging.refuse(lines, _told_twice(lines, schema), CUSTOMER_TWICE.code)
     lines = judging.with_content(con, lines, before, named, words, data)
-    table, quarantine = (
-        _shaped(lines.filter(lines["reason"].isnull()), name, data),
-        judging.quarantine(lines, name),
-    )
+    refused = judging.refused(con, lines)
+    quarantine = judging.quarantine(refused, name)
     check(quarantine, QUARANTINE)
-    return SideTable(table, quarantine.order_by(*judging.PLACE), judging.summary(lines))
+    accepted = judging.accepted(lines, refused)
+    summary = judging.summary(refused, accepted.count().to_pyarrow().as_py())
+    return SideTable(_shaped(accepted, name, data), quarantine.order_by(*judging.PLACE), summary)
 
 
 def empty(con: Backend, name: str) -> SideTable:

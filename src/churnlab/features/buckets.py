@@ -1,7 +1,8 @@
-"""Customers by ranges of their ids, so that as many are worked on at a time as memory bears."""
+"""Ranges of customers small enough to be described and scored one after the other."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import ibis
@@ -9,27 +10,41 @@ import ibis
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-Bucket = tuple[str, str]
+
+@dataclass(frozen=True)
+class Bucket:
+    """The customers from `first` to `last`, both included, in the order of their ids' UTF-8 bytes."""
+
+    first: str
+    last: str
+    customers: int
+
+    def of(self, table: ir.Table) -> ir.Table:
+        """The rows of a table that are the bucket's own.
+
+        Of orders, interactions and contacts nothing else is needed; who a customer referred may be in another
+        bucket: see :meth:`churnlab.features.signals.Signals.within`.
+        """
+        return table.filter(table.customer_id.between(self.first, self.last))
 
 
-def customer_buckets(table: ir.Table, customers: int) -> list[Bucket]:
-    """The first and the last id of every so many customers, in ascending order; each customer is in one.
+def customer_buckets(orders: ir.Table, customers_per_bucket: int) -> list[Bucket]:
+    """Every customer in exactly one bucket, in ascending order.
+
+    Features of a bucket's orders, one bucket after the other, are those of all orders, as long as
+    :func:`churnlab.features.snapshots.snapshot` is told the money_scale.
 
     Parameters
     ----------
-    table
-        customer_id, any number of rows each. Ids are compared by their code points.
-    customers
-        In a bucket, at most.
+    orders
+        customer_id, in any number of rows; null in none.
+    customers_per_bucket
+        All buckets but the last hold so many.
     """
-    ids = table.select("customer_id").distinct()
-    place = ibis.row_number().over(order_by=ids.customer_id)
-    ids = ids.mutate(bucket=place // customers)
-    ends = ids.group_by("bucket").aggregate(first=ids.customer_id.min(), last=ids.customer_id.max())
-    rows = ends.order_by("bucket").to_pyarrow().to_pylist()
-    return [(row["first"], row["last"]) for row in rows]
-
-
-def within(table: ir.Table, bucket: Bucket) -> ir.Table:
-    """The rows of a bucket's customers."""
-    return table.filter(table.customer_id.between(*bucket))
+    ids = orders.select("customer_id").distinct()
+    places = ids.mutate(place=ibis.row_number().over(ibis.window(order_by=ids.customer_id)))
+    rows = places.group_by(bucket=places.place // customers_per_bucket).aggregate(
+        first=places.customer_id.min(), last=places.customer_id.max(), customers=places.count()
+    )
+    found = rows.order_by("bucket").drop("bucket").to_pyarrow().to_pylist()
+    return [Bucket(**row) for row in found]

@@ -12,7 +12,7 @@ import pandas as pd
 from churnlab.config import Features
 from churnlab.errors import DataError
 from churnlab.features.behaviour import behaviour_columns, return_columns
-from churnlab.features.occasions import REQUIRED, TYPES, customer_days, with_history
+from churnlab.features.occasions import REQUIRED, TYPES, cached_days, customer_days, with_history
 from churnlab.features.rfm import rfm_columns
 from churnlab.features.signals import (
     NOTHING,
@@ -139,7 +139,7 @@ def snapshot_table(
     """What :func:`snapshot` gives, in no order, left to the engine."""
     _check_columns(orders, spec)
     check_signals(signals, spec, cutoff)
-    days = customer_days(orders, cutoff).cache()
+    days = cached_days(orders, cutoff, _wanted(spec))
     scale = _median_value(days) if money_scale is None else money_scale
     return _features(days, cutoff, spec, scale, signals)
 
@@ -177,6 +177,12 @@ def _median_value(days: ir.Table) -> float:
     paid = days.filter(days.is_purchase & (days.net > 0))
     median = paid.net.cast("float64").median().to_pyarrow().as_py()
     return 1.0 if median is None else float(median)
+
+
+def _wanted(spec: FeatureSpec) -> list[str]:
+    """The columns of orders, besides the amount, that the spec's features are made of."""
+    money = ["gross"] * (spec.has_discount or spec.has_returns) + ["returned"] * spec.has_returns
+    return [*money, *_needed(spec)]
 
 
 def _needed(spec: FeatureSpec) -> list[str]:

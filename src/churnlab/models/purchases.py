@@ -13,7 +13,8 @@ from scipy.optimize import minimize
 
 from churnlab.errors import ModelError
 from churnlab.models.fitting import NUMERIC_ERRORS, FitStep, Outcome, quietly, rounded
-from churnlab.models.purchase_formulas import Floats, Formulas, ParetoNBD, formulas
+from churnlab.models.large_fits import finished, thinned
+from churnlab.models.purchase_formulas import Floats, Formulas, ParetoNBD, formulas, once_each
 
 DAYS_PER_WEEK = 7.0
 PARAMETERS = {
@@ -26,7 +27,6 @@ FLOOR, CEILING = 1e-9, 1e4
 LEAST_BETA_WEIGHT = 1e-3
 FARTHEST_DAYS = 36525.0
 CHUNK_ROWS = 16384
-MAX_FIT_CUSTOMERS = 50_000
 
 # Where the optimisers begin, times as shares of the longest T: as lifetimes does; few purchases; many
 # purchases.
@@ -150,7 +150,9 @@ def fit_family(rfm: pd.DataFrame, family: str, penalizers: Sequence[float]) -> F
 
     Equal histories are pooled; the result depends neither on the order of rows nor on how often it is asked
     for. Beyond 50,000 distinct histories, 50,000 customers evenly spaced in the order of (frequency, recency,
-    T) are learnt from. A parameter on the border of the family (no dropout at all, say) stays just off it.
+    T) are learnt from first, and BG/NBD and MBG/NBD are finished on all from there; the likelihood of
+    Pareto/NBD is too dear for that. A parameter on the border of the family (no dropout at all, say) stays
+    just off it.
 
     Parameters
     ----------
@@ -172,10 +174,9 @@ def fit_family(rfm: pd.DataFrame, family: str, penalizers: Sequence[float]) -> F
     if (pooled["frequency"] > 0).sum() == 0:
         detail = f"no customer of {len(rfm)} bought on a second day"
         return Fit(None, [FitStep(family, None, "too little data", detail)])
-    learnt_from = _thinned(pooled, MAX_FIT_CUSTOMERS)
     steps = []
     for penalizer in penalizers:
-        params, step = _attempt(learnt_from, family, float(penalizer))
+        params, step = _attempt(pooled, family, float(penalizer))
         steps.append(step)
         if params is not None:
             return Fit(_model(pooled, family, float(penalizer), params), steps)
@@ -258,7 +259,7 @@ def _estimate(pooled: pd.DataFrame, family: str, penalizer: float) -> tuple[list
         import lifetimes  # noqa: PLC0415 - it changes the warning filters when imported
 
         if family == "paretonbd":
-            return _estimate_pareto(lifetimes.ParetoNBDFitter, pooled, penalizer)
+            return _estimate_pareto(lifetimes.ParetoNBDFitter, thinned(pooled), penalizer)
         fitter = {"bgnbd": lifetimes.BetaGeoFitter, "mbgnbd": lifetimes.ModifiedBetaGeoFitter}[family]
         return _estimate_beta_geometric(fitter, pooled, penalizer)
 
@@ -266,7 +267,26 @@ def _estimate(pooled: pd.DataFrame, family: str, penalizer: float) -> tuple[list
 def _estimate_beta_geometric(
     fitter: Callable[..., Any], pooled: pd.DataFrame, penalizer: float
 ) -> tuple[list[float] | None, str]:
-    """BG/NBD or MBG/NBD by lifetimes' BFGS, from the first start that converges."""
+    """BG/NBD or MBG/NBD by lifetimes' BFGS; with many histories, from the optimum of a part of them."""
+    learnt_from = thinned(pooled)
+    model, finding = _first_optimum(fitter, learnt_from, penalizer)
+    if model is None:
+        return None, finding
+    r, alpha, a, b = (float(value) for value in model.params_)
+    if len(learnt_from) == len(pooled):
+        return [r, alpha, a, b], ""
+    x, t_x, T, weights = (pooled[name].to_numpy() for name in (*HISTORY, "weights"))
+    longest = float(T.max())
+    arguments = (x.astype(np.int64), t_x / longest, T / longest, weights, penalizer)
+    near = np.log([r, alpha / longest, a, b])
+    r, alpha, a, b = np.exp(finished(model._negative_log_likelihood, near, model._hessian_, arguments))
+    return [float(value) for value in (r, alpha * longest, a, b)], ""
+
+
+def _first_optimum(
+    fitter: Callable[..., Any], pooled: pd.DataFrame, penalizer: float
+) -> tuple[Any | None, str]:
+    """The fit from the first start that converges, or None and why."""
     from lifetimes.utils import ConvergenceError  # noqa: PLC0415
 
     finding = ""
@@ -289,7 +309,7 @@ def _estimate_beta_geometric(
                 if not hasattr(model, "params_"):
                     finding = type(error).__name__
             if hasattr(model, "params_"):
-                return [float(value) for value in model.params_], ""
+                return model, ""
     return None, finding
 
 
@@ -388,28 +408,10 @@ def _pooled(rfm: pd.DataFrame) -> pd.DataFrame:
     return counted.assign(recency=counted["recency"] / DAYS_PER_WEEK, T=counted["T"] / DAYS_PER_WEEK)
 
 
-def _thinned(pooled: pd.DataFrame, customers: int) -> pd.DataFrame:
-    """`pooled`; if it has more rows, `customers` of them, evenly spaced in the order of their histories."""
-    if len(pooled) <= customers:
-        return pooled
-    upto = pooled["weights"].cumsum().to_numpy()
-    place = (np.arange(customers) + 0.5) * (upto[-1] / customers)
-    drawn = np.bincount(np.searchsorted(upto, place, side="right"), minlength=len(pooled))
-    return pooled.assign(weights=drawn)[drawn > 0].reset_index(drop=True)
-
-
 def _per_history(rfm: pd.DataFrame, predict: Callable[[Floats, Floats, Floats], Floats]) -> Floats:
-    """`predict(x, t_x, T)` (weeks) once per distinct history, in chunks, spread over the rows of `rfm`."""
-    histories = _histories(rfm)
-    if histories.empty:
-        return np.empty(0)
-    row = histories.groupby(HISTORY, sort=False).ngroup().to_numpy()
-    distinct = histories[~pd.Series(row).duplicated().to_numpy()].to_numpy()
-    chunks = np.split(distinct, range(CHUNK_ROWS, len(distinct), CHUNK_ROWS))
-    found = [
-        predict(chunk[:, 0], chunk[:, 1] / DAYS_PER_WEEK, chunk[:, 2] / DAYS_PER_WEEK) for chunk in chunks
-    ]
-    return np.concatenate(found)[row]
+    """`predict(x, t_x, T)` (weeks) once per distinct history, spread over the rows of `rfm`."""
+    days = _histories(rfm).to_numpy().T.copy()
+    return once_each(lambda x, t_x, T: predict(x, t_x / DAYS_PER_WEEK, T / DAYS_PER_WEEK), *days)
 
 
 def _histories(rfm: pd.DataFrame) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from churnlab.models.churn import Boosted
 from churnlab.models.forecaster import Forecaster, btyd_alone
 from churnlab.models.labels import Scale
 from churnlab.models.linear import Linear
-from churnlab.models.reasons import reasons, shapley
+from churnlab.models.reasons import PLAYERS, reasons, shapley
 from churnlab.models.targets import Target
 from churnlab.models.value import SpendSpread, clv, coherent
 
@@ -110,8 +110,8 @@ class Scorer:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Reservations in plain words: how it was learned, and what could not be fitted."""
-        return (*self.forecaster.notes, *self.btyd.notes)
+        """Reservations in plain words: from whom and how it was learned, and what could not be fitted."""
+        return (*self.plan.notes, *self.forecaster.notes, *self.btyd.notes)
 
     def forecast(self, features: pd.DataFrame, as_of: date | None = None) -> pd.DataFrame:
         """The forecasts of :meth:`predict` without labels.
@@ -145,7 +145,7 @@ class Scorer:
     def explain(self, features: pd.DataFrame) -> pd.Series:
         """Up to three plain sentences per row: what moved the final churn probability most."""
         units = self._units(features)
-        shares = shapley(self._btyd_logits, units, self.typical)
+        shares = shapley(self._btyd_logits, units[list(PLAYERS)], self.typical)
         parts = self.forecaster.contributions(units, shares)
         return reasons(parts, features, self.typical["days_since_last_order"])
 
@@ -191,7 +191,7 @@ class Scorer:
 
     def _btyd_logits(self, rfm: pd.DataFrame) -> np.ndarray:
         """Logit P(no purchase in the label window), one column per family."""
-        return Target.CHURN.base(self.btyd.columns(rfm, self.plan.label_days))
+        return Target.CHURN.base(self.btyd.p_no_purchase(rfm, self.plan.label_days))
 
     def _btyd_columns(self, units: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """BTYD's answers for the label window and for the horizon."""

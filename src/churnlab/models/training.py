@@ -19,6 +19,16 @@ from churnlab.models.reasons import PLAYERS
 from churnlab.models.scorer import Scorer
 
 KEYS = ("customer_id", "cutoff")
+# What purchase and spend models read of a snapshot.
+BOOK_COLUMNS = (
+    "cutoff",
+    "frequency",
+    "recency",
+    "T",
+    "monetary_value",
+    "paid_repeats",
+    "first_order_value",
+)
 NO_GAP_DAYS = 36525.0  # a typical gap where nobody has bought twice: no silence is longer
 
 
@@ -66,7 +76,7 @@ def fit_book(
     Parameters
     ----------
     snapshots
-        Labelled snapshots: customer_id, cutoff, features (money in the shop's currency).
+        Labelled snapshots: `BOOK_COLUMNS` at least (money in the shop's currency).
     current
         The snapshot at the plan's cutoff.
     progress

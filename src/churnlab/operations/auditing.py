@@ -27,7 +27,7 @@ TOLD = (
 
 @dataclass(frozen=True)
 class Answer:
-    """One list of the date, and the customer's row on it; None if the list is no longer kept or lacks them."""
+    """One list of the date, and the customer's row; None if they are not on it or it is no longer kept."""
 
     publication: Publication
     row: dict[str, Any] | None

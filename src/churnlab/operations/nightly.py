@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from churnlab.config import Params
 from churnlab.data.cautions import cautions
 from churnlab.data.ingestion import ingest
 from churnlab.engine import connect, write_atomically, write_parquet
-from churnlab.errors import DataError, SilentError
+from churnlab.errors import AwayError, DataError, SilentError
 from churnlab.features.signals import Signals
 from churnlab.models.scorer import Scorer
 from churnlab.operations.manifest import Manifest, params_version
@@ -29,6 +30,7 @@ from churnlab.operations.sinks.retrying import PassingError, Patience, persist
 from churnlab.operations.tracking import FetchedModel, fetch_model, is_registered
 from churnlab.operations.tracking_store import require_reachable
 
+T = TypeVar("T")
 QUIET = RunLog("quiet")
 FILES = ("scores.parquet", "quarantine.parquet")
 
@@ -69,7 +71,7 @@ class Job:
     as_of: date | None
     model: str
     landing: Path | None = None
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
 
 
 def score_source(job: Job, out: Path, log: RunLog = QUIET) -> Path:
@@ -155,14 +157,13 @@ def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdenti
         scorer = Scorer.load(fetched.folder)
     con = connect(params.engine)
     with manifest.step("ingest"), log.step("ingest"):
-        found = ingest(con, params.data, job.landing)
+        found = _patiently(lambda: ingest(con, params.data, job.landing), job)
         write_parquet(found.quarantine.to_pyarrow(), folder / "quarantine.parquet")
-        orders = con.create_table("orders", found.orders)
     day = scoring_day(job.as_of, found.summary)
     source = _provenance(fetched, scorer, found.summary["data_version"])
     with manifest.step("score"), log.step("score") as told:
         scored = write_scores(
-            orders,
+            found.orders,
             scorer,
             day,
             params.decisions,
@@ -175,9 +176,9 @@ def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdenti
     rows = {name: found.summary[f"rows_{name}"] for name in ("read", "accepted", "quarantined")}
     noted = {"as_of": day, "rows": {**rows, "scored": scored}, **vars(source)}
     log.tell("scored", **noted)
-    known = orders.filter(orders.day <= day)
+    known = found.orders.filter(found.orders.day <= day)
     notes = [*found.cautions, *cautions(known, day), *scorer.notes]
-    manifest.note(**noted, params=params_version(params), notes=notes)
+    manifest.note(**noted, model_cutoff=scorer.plan.cutoff, params=params_version(params), notes=notes)
     manifest.file(folder / "quarantine.parquet")
     return RunIdentity(
         as_of=day,
@@ -194,14 +195,23 @@ def _put(file: Path, place: Path) -> None:
 
 
 def _fetched(job: Job) -> FetchedModel:
-    """The model's files; a server that does not answer is asked again."""
+    """The model's files."""
 
-    def attempt() -> FetchedModel:
+    def fetch() -> FetchedModel:
+        if is_registered(job.model):
+            require_reachable(project_root())
+        return fetch_model(project_root(), job.model)
+
+    return _patiently(fetch, job)
+
+
+def _patiently(action: Callable[[], T], job: Job) -> T:
+    """The action's answer; a server that is away is asked again for as long as the job bears."""
+
+    def attempt() -> T:
         try:
-            if is_registered(job.model):
-                require_reachable(project_root())
-            return fetch_model(project_root(), job.model)
-        except SilentError as error:
+            return action()
+        except (SilentError, AwayError) as error:
             raise PassingError(str(error)) from None
 
     return persist(attempt, job.patience)

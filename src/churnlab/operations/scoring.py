@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,10 +21,11 @@ from churnlab.decisions.customer_types import buying_style, lifecycle_type
 from churnlab.decisions.priority import best_actions
 from churnlab.engine import write_atomically
 from churnlab.errors import DataError
-from churnlab.features.buckets import customer_buckets, within
+from churnlab.features.buckets import customer_buckets
 from churnlab.features.plan import current_snapshot
 from churnlab.features.signals import NOTHING, Signals
 from churnlab.features.snapshots import snapshot_table
+from churnlab.models.reasons import as_lists
 from churnlab.models.scorer import Scorer
 from churnlab.operations.scoring_on_spark import is_on_spark, mapped
 
@@ -134,13 +135,11 @@ def write_scores(
     if not buckets:
         raise DataError(f"orders: no customer is known on {as_of}: choose a later --as-of")
     if is_on_spark(known):
-        scored = scored_table(known, scorer, as_of, settings, source, signals).cache()
-        blocks = (within(scored, bucket).order_by("customer_id").to_pyarrow() for bucket in buckets)
+        table = scored_table(known, scorer, as_of, settings, source, signals).cache()
+        blocks = (bucket.of(table).order_by("customer_id").to_pyarrow() for bucket in buckets)
     else:
         blocks = (
-            _as_table(
-                scored_bucket(within(known, bucket), scorer, as_of, settings, source, signals.within(bucket))
-            )
+            _as_table(scored_bucket(bucket.of(known), scorer, as_of, settings, source, signals.within(bucket)))
             for bucket in buckets
         )
     with TemporaryDirectory(prefix="churnlab-") as scratch:
@@ -182,9 +181,8 @@ def scored_table(
     others = never_bought(known, as_of)
     absent = {name: ibis.null("float64") for name in buyers.columns if name not in others.columns}
     rows = buyers.union(others.mutate(**absent).select(buyers.columns), distinct=False)
-    return mapped(
-        rows, scorer, partial(_scored_rows, as_of=as_of, settings=settings, source=source), UNRANKED
-    )
+    apply = partial(_scored_rows, as_of=as_of, settings=settings, source=source)
+    return mapped(rows, scorer, apply, UNRANKED)
 
 
 def _scored_rows(
@@ -269,8 +267,8 @@ def _write_ranked(unranked: Path, ranks: np.ndarray, path: Path) -> None:
 def scored_buyers(buyers: pd.DataFrame, scorer: Scorer, as_of: date, settings: Decisions) -> pd.DataFrame:
     """Forecasts, labels, types and reasons of the customers of a snapshot: one row each, in its order."""
     predicted = scorer.predict(buyers, as_of)
-    shown = buyers[["customer_id", "frequency", "recency", "T", "monetary_value", "days_since_last_order"]]
-    scores = shown.merge(predicted, on="customer_id", validate="one_to_one")
+    shown = buyers[["frequency", "recency", "T", "monetary_value", "days_since_last_order"]]
+    scores = predicted.join(shown, validate="one_to_one")
     return scores.assign(
         lifecycle_type=lifecycle_type(buyers, settings.new_customer_days, scorer.typical["gap_mean_days"]),
         buying_style=buying_style(buyers, predicted["value_label"]),
@@ -286,19 +284,17 @@ def never_bought(known: ir.Table, as_of: date) -> ir.Table:
 
 
 def _only_returned(others: pd.DataFrame, scorer: Scorer, as_of: date) -> pd.DataFrame:
-    told = [["Only returns are on record, no purchase yet"] for _ in range(len(others))]
+    told = pa.array(["Only returns are on record, no purchase yet"] * len(others), pa.string())
     return scorer.outlook(others, as_of).assign(
         lifecycle_type="potential",
         buying_style="unassigned",
-        reasons=pd.Series(told, index=others.index, dtype=object),
+        reasons=as_lists(told, others.index),
     )
 
 
 def _dates(as_of: date, days: pd.Series) -> pd.Series:
     values = days.to_numpy(float)
-    near = np.isfinite(values) & (values <= FARTHEST_DAYS)
-    return pd.Series(
-        [as_of + timedelta(days=int(np.ceil(d))) if ok else None for d, ok in zip(values, near, strict=True)],
-        index=days.index,
-        dtype=object,
-    )
+    far = ~(np.isfinite(values) & (values <= FARTHEST_DAYS))
+    ahead = np.ceil(np.where(far, 0.0, values)).astype("timedelta64[D]")
+    dates = pa.array(np.datetime64(as_of, "D") + ahead, pa.date32(), mask=far)
+    return pd.Series(dates, index=days.index, dtype=pd.ArrowDtype(pa.date32()))

@@ -92,7 +92,8 @@ class DatabaseSink(LockedByDate):
 
     def __init__(self, shown: str, patience: Patience) -> None:
         super().__init__()
-        self.shown, self.manifests = shown, None
+        self.shown = shown
+        self.manifests: Path | None = None
         self._patience = patience
 
     @abstractmethod

@@ -50,7 +50,7 @@ class FolderSink(LockedByDate):
         super().__init__()
         self.shown = str(folder)
         self._folder = folder.absolute()
-        self.manifests = self._folder / "manifests"
+        self.manifests: Path | None = self._folder / "manifests"
         self._format = file_format
 
     def _exclusively(self, day: date) -> AbstractContextManager[None]:

@@ -11,6 +11,7 @@ from datetime import UTC, date
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from churnlab.data.readers.postgres import OUTAGES
 from churnlab.errors import SinkError, TryLaterError
 from churnlab.operations.sinks.adbc import AdbcConnection, driver
 from churnlab.operations.sinks.databases import Connection, DatabaseSink
@@ -29,12 +30,11 @@ CLIENT_SETTINGS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
 }
-SERVER_SETTINGS = {
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
-    "client_connection_check_interval": "5s",
-}
+SERVER_SETTINGS = """\
+SELECT set_config(name, value, false) FROM pg_settings JOIN (VALUES
+  ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3'),
+  ('client_connection_check_interval', '5s')
+) AS wanted (name, value) USING (name)"""
 HOLDER = """\
 SELECT a.application_name::text AS name, a.backend_start AS since, a.client_addr::text AS address
 FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
@@ -44,29 +44,7 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
 # Appendix A of PostgreSQL's manual: lost connections, serialization, deadlock, shutdown, start, no free slot
 PASSING_STATES = ("08", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03", "57P05")
 LOST_STATES = ("08", "57P")
-PASSING_WORDS = (
-    "Connection refused",
-    "No such file or directory",  # of the socket, while the server is down
-    "Connection reset",
-    "Connection timed out",
-    "No route to host",
-    "Network is unreachable",
-    "Broken pipe",
-    "timeout expired",
-    "Temporary failure in name resolution",
-    "server closed the connection",
-    "no connection to the server",
-    "terminating connection",
-    "could not receive data",
-    "could not send data",
-    "SSL SYSCALL",
-    "SSL connection has been closed",
-    "the database system is",  # starting up, shutting down, in recovery
-    "too many clients",
-    "too many connections",
-    "remaining connection slots",
-    "Failed to prepare query: \n",  # nothing is said of a connection that is gone
-)
+PASSING_WORDS = (*OUTAGES, "Failed to prepare query: \n")  # nothing is said of a connection that is gone
 FINDINGS = {
     "22": "it refuses a value of the scores",
     "23": "it refuses a row: a customer occurs twice, or the table has constraints of its own",
@@ -139,8 +117,7 @@ class PostgresSink(DatabaseSink):
         con = None
         try:
             con = AdbcConnection(self._driver.connect(self._url, autocommit=True), COLUMNS)
-            for name, value in SERVER_SETTINGS.items():
-                con.rows("SELECT set_config(name, $1, false) FROM pg_settings WHERE name = $2", (value, name))
+            con.rows(SERVER_SETTINGS)
             if self._schema is not None:
                 con.rows("SELECT set_config('search_path', quote_ident($1), false)", (self._schema,))
             if con.rows("SELECT current_schema()::text AS name")[0]["name"] is None:

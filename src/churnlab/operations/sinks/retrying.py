@@ -39,9 +39,8 @@ def persist(action: Callable[[], T], patience: Patience) -> T:
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(PassingError),
         stop=tenacity.stop_before_delay(patience.total_seconds),
-        wait=tenacity.wait_exponential_jitter(
-            initial=patience.first_seconds, max=patience.longest_seconds, jitter=patience.first_seconds
-        ),
+        wait=tenacity.wait_exponential(multiplier=patience.first_seconds, max=patience.longest_seconds)
+        + tenacity.wait_random(0, patience.first_seconds),
         sleep=patience.sleep,
         reraise=True,
     )
