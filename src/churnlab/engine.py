@@ -26,7 +26,17 @@ ROWS_PER_CHUNK = 122_880  # as DuckDB cuts one: pages end where a chunk does
 
 
 def connect(settings: Engine) -> Backend:
-    """An in-memory DuckDB with the given thread and memory limits."""
+    """An in-memory DuckDB with the given thread and memory limits, or a session of Spark.
+
+    Raises
+    ------
+    ConfigError
+        Spark is asked for and does not start.
+    TryLaterError
+        Nobody answers at engine.spark_master.
+    """
+    if settings.backend == "spark":
+        return _spark(settings)
     import ibis  # noqa: PLC0415 - Ibis is slow to import; `churnlab --help` does without
 
     return ibis.duckdb.connect(
@@ -35,6 +45,15 @@ def connect(settings: Engine) -> Backend:
         temp_directory=str(Path(tempfile.gettempdir()) / f"churnlab-{os.getpid()}"),
         preserve_insertion_order=True,
     )
+
+
+def _spark(settings: Engine) -> Backend:
+    from churnlab.spark.session import session  # noqa: PLC0415 - an extra
+
+    own = session(settings)
+    from churnlab.spark.backend import connected  # noqa: PLC0415 - there only if PySpark is
+
+    return connected(own)
 
 
 def write_parquet(table: pd.DataFrame | pa.Table | pa.RecordBatchReader, path: Path) -> None:
