@@ -1,4 +1,4 @@
-"""Made-up logs of any size: customers behave as MBG/NBD and Gamma-Gamma say, and the truth of each is kept."""
+"""Made-up logs of any size: customers behave as BG/NBD and Gamma-Gamma say, and their truth is known."""
 
 from __future__ import annotations
 

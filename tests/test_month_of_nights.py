@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,10 +17,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
+
 from _kills import Moment, interrupt
 from _readers import Folder, Seen
 from _shop import Shop
-
 from churnlab.evaluation.backtest import fit_scorer
 
 NIGHTS = 30
@@ -57,7 +56,7 @@ class Month:
     ledger: dict[date, list[Rows]] = field(default_factory=dict)
 
     def bring(self, night: date) -> None:
-        """Put a file with the lines that arrived on a day into the source; on the first night, those before."""
+        """Put the lines that arrived on a day into the source; on the first night, those before, too."""
         came = self.lines["arrived"] <= night if not self.ledger else self.lines["arrived"] == night
         drop = self.shop.folder / "drops" / f"until-{night}.csv"
         self.lines[came].drop(columns="arrived").to_csv(drop, index=False)
