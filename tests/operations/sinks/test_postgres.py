@@ -199,6 +199,7 @@ def test_nothing_is_visible_before_the_commit(target, lists, server, monkeypatch
     monkeypatch.setattr(adbc.AdbcConnection, "rows", rows)
     sink, made = target.open(), lists.make(2.0, 5)
     sink.publish(made.path, made.run, NOW, restate=True, quarantine=None)
+    assert seen.pop() == ("SELECT", 5, 3, 0, 2)  # the lock is given up after the commit
     assert {one[1:] for one in seen} == {(3, 0, 1, 1)}
     assert [one[0] for one in seen[-5:]] == ["INSERT", "DELETE", "INSERT", "DELETE", "INSERT"]
     assert target.markers() == [2.0] * 5
