@@ -45,12 +45,13 @@ def run(params: Params) -> None:
 def tested(
     orders: ir.Table, cutoff: date, params: Params, data_version: str, signals: Signals = NOTHING
 ) -> tuple[Backtest, pd.DataFrame]:
-    """What was forecast at the cutoff, and what happened then."""
+    """What was forecast at the cutoff for the customers learned from, and what happened then."""
     horizon = params.features.horizon_days
-    truth = truth_after(orders, cutoff, horizon)
+    test = backtest(orders, cutoff, horizon, params, data_version, signals=signals)
+    truth = truth_after(orders, cutoff, horizon, test.scorer.plan.sample)
     if truth is None:
         raise AssertionError(f"the outcomes of {cutoff} are not in the log")
-    return backtest(orders, cutoff, horizon, params, data_version, signals=signals), truth
+    return test, truth
 
 
 if __name__ == "__main__":

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from churnlab.config import Params
-from churnlab.decisions.priority import priority_list
+from churnlab.decisions.priority import SCORE_COLUMNS, priority_list
 from churnlab.engine import read_parquet, write_parquet
 from churnlab.operations import tracking
 from churnlab.operations.provenance import project_root
 from churnlab.operations.recording import record_execution, run_key
-from churnlab.operations.sinks import write_csv
+from churnlab.operations.sinks.csv_files import write_csv
 from churnlab.pipelines._files import read_json, write_json
 from churnlab.pipelines._record import execution_files, plots_page
 from churnlab.pipelines._run import Workspace, main
@@ -17,7 +23,7 @@ from churnlab.pipelines._run import Workspace, main
 def run(params: Params) -> None:
     """outputs/scores.parquet → outputs/priority_list.parquet and .csv, reports/plan.json."""
     work = Workspace.of(params)
-    plan = priority_list(read_parquet(work.scores), params.decisions)
+    plan = priority_list(read_parquet(work.scores, SCORE_COLUMNS), params.decisions, reasons_in(work))
     write_parquet(plan, work.priority_list)
     write_csv(plan, work.priority_list.with_suffix(".csv"))
     treated = plan[plan["group"] == "treated"]
@@ -29,6 +35,16 @@ def run(params: Params) -> None:
     }
     write_json(summary, work.plan_summary)
     track(params, work, summary)
+
+
+def reasons_in(work: Workspace) -> Callable[[pd.Series], pd.DataFrame]:
+    """Reads the reasons of single customers from the scores."""
+
+    def reasons(customer_id: pd.Series) -> pd.DataFrame:
+        asked_for = pc.field("customer_id").isin(pa.array(customer_id, pa.string()))
+        return read_parquet(work.scores, ["customer_id", "reasons"], asked_for)
+
+    return reasons
 
 
 def track(params: Params, work: Workspace, summary: dict[str, float]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from pandas.api.types import is_numeric_dtype
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -33,13 +35,16 @@ SHOWN = {
     "group": "group",
 }
 SHOWN_ROWS, MOST_VALUABLE = 10, 20
+# Columns of the scores that are counted over everybody; of the most valuable, all are read.
+COUNTED = ("customer_id", "churn_probability", "p_alive", "clv", "risk_label", "value_label")
 
 
 def run(params: Params) -> None:
     """Everything written so far → outputs/report.html."""
     work = Workspace.of(params)
     found = ingested(work)
-    scores, plan = read_parquet(work.scores), read_parquet(work.priority_list)
+    scores, plan = read_parquet(work.scores, COUNTED), read_parquet(work.priority_list)
+    best = most_valuable(scores, work)
     orders = connect(params.engine).read_parquet(work.orders)
     summary = {name.removeprefix("rows_"): value for name, value in found.summary.items()}
     context = ReportContext(
@@ -50,16 +55,23 @@ def run(params: Params) -> None:
         data_summary={**summary, "reasons": found.summary["quarantined_by_reason"]},
         key_figures=[key_figures(orders, found.as_of, days) for days in (365, None)],
         risk_value=risk_value(scores),
-        scores=scores.nlargest(MOST_VALUABLE, "clv"),
+        scores=best,
         metrics=read_parquet(work.comparison),
         figures={name.replace("_", "-"): figure for name, figure in figures(work).items()},
         priority_list=plan,
         top_rows=params.report.top_rows,
         notes=[*found.summary["cautions"], *notes(work)],
-        provenance={name: str(scores[name].iloc[0]) for name in ("model_version", "run_id", "data_version")},
+        provenance={name: str(best[name].iloc[0]) for name in ("model_version", "run_id", "data_version")},
     )
     write_text(render(context), work.report)
     show(plan, work)
+
+
+def most_valuable(scores: pd.DataFrame, work: Workspace) -> pd.DataFrame:
+    """The whole rows of the customers with the highest clv, highest first."""
+    best = scores.nlargest(MOST_VALUABLE, "clv")[["customer_id"]]
+    asked_for = pc.field("customer_id").isin(pa.array(best["customer_id"], pa.string()))
+    return best.merge(read_parquet(work.scores, rows=asked_for), on="customer_id", validate="one_to_one")
 
 
 def notes(work: Workspace) -> list[str]:

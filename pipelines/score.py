@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
-
 from churnlab.config import Params
-from churnlab.engine import connect, write_parquet
+from churnlab.engine import connect
 from churnlab.features.signals import Signals
 from churnlab.models.scorer import Scorer
 from churnlab.operations.manifest import Manifest, params_version
-from churnlab.operations.scoring import SCORES, Provenance, score_customers
-from churnlab.pipelines._files import ingested, progress, read_json
+from churnlab.operations.run_log import RunLog
+from churnlab.operations.scoring import Provenance, write_scores
+from churnlab.pipelines._files import ingested, read_json
 from churnlab.pipelines._run import Workspace, main
 
 
@@ -22,15 +21,23 @@ def run(params: Params) -> None:
     con = connect(params.engine)
     orders = con.read_parquet(work.orders)
     signals = Signals.read(con, work.customers, work.interactions, work.contacts)
-    with progress("score", 1) as step, manifest.step("score"):
+    with manifest.step("score"), RunLog.shown().step("score") as told:
         scorer = Scorer.load(work.packaged_model)
-        scores = score_customers(orders, scorer, found.as_of, params.decisions, source, signals)
-        step(found.as_of.isoformat())
-    write_parquet(pa.Table.from_pandas(scores, schema=SCORES, preserve_index=False), work.scores)
+        scored = write_scores(
+            orders,
+            scorer,
+            found.as_of,
+            params.decisions,
+            source,
+            work.scores,
+            signals,
+            bucket_customers=params.engine.bucket_customers,
+            told=told,
+        )
     manifest.file(work.scores)
     rows = {name: found.summary[f"rows_{name}"] for name in ("read", "accepted", "quarantined")}
     manifest.note(
-        rows={**rows, "scored": len(scores)},
+        rows={**rows, "scored": scored},
         as_of=found.as_of,
         params=params_version(params),
         notes=scorer.notes,

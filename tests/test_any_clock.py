@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from churnlab.engine import read_parquet
-from churnlab.operations.nightly import score_source
+from churnlab.operations.nightly import Job, score_source
 
 OFFSETS = [
     timedelta(0),
@@ -36,7 +36,7 @@ def score(small_log: Any, small_model: Path, tmp_path_factory: pytest.TempPathFa
         lines.to_csv(folder / "log.csv", index=False)
         data = small_log.params.data.model_copy(update={"path": str(folder / "log.csv"), **changes})
         params = small_log.params.model_copy(update={"data": data})
-        return read_parquet(score_source(params, None, str(small_model), folder))
+        return read_parquet(score_source(Job(params, None, str(small_model)), folder))
 
     return run
 

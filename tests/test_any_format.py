@@ -22,7 +22,7 @@ import pytest
 
 from churnlab.config import Data, Database, Params
 from churnlab.data.pseudonyms import pseudonym
-from churnlab.operations.nightly import score_source
+from churnlab.operations.nightly import Job, score_source
 
 COLUMNS = {"amount": "amount", "order_id": "order_id", "channel": "channel", "category": "category"}
 JUNK = [
@@ -93,7 +93,7 @@ def scored(small_log: Any, small_model: Path, tmp_path_factory: pytest.TempPathF
         sections = {"data": Data.model_validate(told), "engine": engine}
         params: Params = small_log.params.model_copy(update=sections)
         out = tmp_path_factory.mktemp("scored")
-        return pq.read_table(score_source(params, None, str(small_model), out, landing))
+        return pq.read_table(score_source(Job(params, None, str(small_model), landing), out))
 
     return run
 

@@ -19,8 +19,8 @@ from churnlab.data.ingestion import ingest
 from churnlab.decisions.key_figures import key_figures
 from churnlab.decisions.priority import priority_list
 from churnlab.engine import connect, read_parquet, write_parquet
-from churnlab.operations.nightly import score_source
-from churnlab.operations.sinks import write_csv
+from churnlab.operations.nightly import Job, score_source
+from churnlab.operations.sinks.csv_files import write_csv
 from churnlab.report.page import ReportContext, render
 from churnlab.report.tables import risk_value
 
@@ -127,7 +127,7 @@ def through(request: Any, small_log: Any, small_model: Path, tmp_path_factory: A
         whole.to_csv(path, index=False, encoding=encoding)
         form = params.data.csv.model_copy(update={"encoding": encoding})
         params = params.model_copy(update={"data": params.data.model_copy(update={"csv": form})})
-    score_source(params, None, str(small_model), folder)
+    score_source(Job(params, None, str(small_model)), folder)
     con = connect(params.engine)
     orders = ingest(con, params.data).orders
     scores = read_parquet(folder / "scores.parquet")
@@ -231,7 +231,7 @@ def test_the_report_shows_the_same_letters(through):
 
 def test_the_script_decides_nothing(through, small_log, small_model, tmp_path):
     """A customer's figures are those of the customer of the same lines whose name is plain."""
-    out = score_source(small_log.params, None, str(small_model), tmp_path)
+    out = score_source(Job(small_log.params, None, str(small_model)), tmp_path)
     plain = read_parquet(out).set_index("customer_id")
     names = dict(zip(through.lines["customer_id"], small_log.frame["customer_id"], strict=True))
     found = through.scores.assign(customer_id=through.scores["customer_id"].map(names)).set_index(
@@ -261,5 +261,5 @@ def test_one_name_in_several_spellings_is_one_customer_to_the_policy_text(small_
         small_log.frame.assign(customer_id=ids).to_csv(path, index=False)
         data = small_log.params.data.model_copy(update={"path": str(path), "customer_ids": "text"})
         params = small_log.params.model_copy(update={"data": data})
-        found[title] = read_parquet(score_source(params, None, str(small_model), tmp_path / title))
+        found[title] = read_parquet(score_source(Job(params, None, str(small_model)), tmp_path / title))
     pd.testing.assert_frame_equal(found["many"], found["one"], check_exact=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,9 @@ from churnlab import cli
 from churnlab.config import read_params
 
 STAGES = ["ingest", "features", "train-clv", "train-churn", "evaluate", "register", "prioritise", "report"]
-COMMANDS = [*([name] for name in [*STAGES, "train_clv", "train_churn", "run", "score", "backtest", "models"])]
+COMMANDS = [
+    *([name] for name in [*STAGES, "train_clv", "train_churn", "run", "score", "audit", "backtest", "models"])
+]
 COMMANDS += [["models", name] for name in ("list", "promote", "rollback")]
 HEAVY = ("pandas", "numpy", "mlflow", "lightgbm", "ibis", "duckdb", "sklearn", "plotly")
 
@@ -51,7 +54,7 @@ def test_every_command_has_help(churnlab, words):
 
 def test_help_lists_every_command(churnlab):
     _, out, _ = churnlab("--help")
-    for name in [*STAGES, "run", "score", "backtest", "models"]:
+    for name in [*STAGES, "run", "score", "audit", "backtest", "models"]:
         assert f" {name} " in out
     assert "train_clv" not in out
 
@@ -242,3 +245,49 @@ def test_run_goes_through_the_stages_in_order(churnlab, params_file, monkeypatch
     code, _, _ = churnlab("run", "--params", params_file())
     assert code == 0
     assert done == [(name, 0.3) for name in cli.ORDER]
+
+
+def test_scores_go_to_one_place(mistake, params_file, tmp_path):
+    words = ["score", "--params", params_file(), "--out", tmp_path / "a", "--sink", tmp_path / "b"]
+    assert mistake(*words).startswith("--out and --sink: name one of them")
+    assert mistake(*words[:5], "--restate").startswith("--restate and --format: are for a sink")
+
+
+def test_a_number_is_a_version_of_the_registered_model(mistake, params_file):
+    assert "models:/churnlab/7" in mistake("score", "--params", params_file(), "--model", "7")
+
+
+def test_scores_are_published_and_audited(churnlab, mistake, params_file, small_model, small_log, tmp_path):
+    """Authority: the list itself, read from the folder."""
+    sink, file = tmp_path / "lists", params_file()
+    words = ["score", "--params", file, "--model", small_model, "--sink", sink, "--as-of"]
+    days = [small_log.LAST_DAY - timedelta(days=30), small_log.LAST_DAY]
+    for day in days:
+        code, out, err = churnlab(*words, day.isoformat())
+        assert (code, err) == (0, "")
+        assert f"customers on {day}, revision 1" in out
+    lists = pd.read_parquet(sink / "scores" / f"as_of={days[0]}")
+    row = lists.sort_values("churn_probability").iloc[-1]
+    audit = ["audit", row["customer_id"], "--sink", sink, "--date", days[0].isoformat()]
+    code, out, _ = churnlab(*audit, "--json")
+    (answer,) = map(json.loads, out.splitlines())
+    assert code == 0 and answer["row"]["churn_probability"] == row["churn_probability"]
+    assert answer["publication"]["model_version"] == row["model_version"]
+    assert answer["publication"]["rows"] == len(lists)
+    assert f"churn_probability: {row['churn_probability']}" in churnlab(*audit)[1]
+    assert "the customer is not on the list" in mistake("audit", "nobody", *audit[2:])
+    assert "holds no list of 2001-01-01" in mistake(*audit[:-1], "2001-01-01")
+    manifest = json.loads((sink / "manifests" / f"as_of={days[0]}.json").read_text())
+    assert manifest["rows"]["scored"] == len(lists) and manifest["revision"] == 1
+
+
+def test_json_lines_tell_the_run(churnlab, params_file, small_model, tmp_path):
+    words = ["score", "--params", params_file(), "--model", small_model, "--out", tmp_path / "a"]
+    code, _, err = churnlab(*words, "--log", "json")
+    events = [json.loads(line) for line in err.splitlines()]
+    assert code == 0
+    assert [e["step"] for e in events if e["event"] == "step done"] == ["model", "ingest", "score"]
+    assert events[-1]["event"] == "step done" or events[-1]["event"] == "scored"
+    code, _, err = churnlab(*words[:4], tmp_path / "none", "--log", "json")
+    failed, line = err.splitlines()[-2:]
+    assert (code, json.loads(failed)["message"]) == (2, line)

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import click
 import pytest
 import typer
 import yaml
+from typer.exceptions import TyperException
 
 from churnlab.cli import app
 from churnlab.config import read_params
@@ -135,17 +135,26 @@ def test_shipped_params_files_are_valid() -> None:
 
 
 def test_churnlab_commands_shown_exist() -> None:
-    """Click's own tree of commands and options is the authority."""
+    """The command line's own tree of commands and options is the authority."""
     shown = [words[1:] for words in commands() if words[0] == "churnlab"]
     assert shown
     for words in shown:
-        command: click.Command = typer.main.get_command(app)
-        rest = list(words)
-        while isinstance(command, click.Group):
-            assert rest[0] in command.commands, words
-            command = command.commands[rest.pop(0)]
-        with click.Context(command) as context:
-            command.parse_args(context, rest)
+        parse(words)
+
+
+def test_a_command_that_does_not_exist_is_noticed() -> None:
+    for words in (["scores"], ["score", "--parms", "params.yaml"], ["models", "promote"]):
+        with pytest.raises((KeyError, TyperException)):
+            parse(words)
+
+
+def parse(words: list[str]) -> None:
+    """Take the words for a command line of churnlab and run nothing."""
+    command: Any = typer.main.get_command(app)
+    rest = list(words)
+    while hasattr(command, "commands"):
+        command = command.commands[rest.pop(0)]
+    command.make_context(words[0], rest)
 
 
 def test_dvc_commands_shown_set_parameters_that_exist() -> None:

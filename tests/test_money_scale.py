@@ -16,7 +16,7 @@ from churnlab.data.ingestion import ingest
 from churnlab.decisions.priority import money_digits, priority_list
 from churnlab.engine import connect, read_parquet
 from churnlab.evaluation.backtest import fit_scorer
-from churnlab.operations.nightly import score_source
+from churnlab.operations.nightly import Job, score_source
 
 MONEY = [
     "monetary_value",
@@ -70,7 +70,7 @@ def run(small_log: Any, folder: Path, unit: str) -> Shop:
     orders = con.create_table("orders", ingest(con, params.data).orders.to_pyarrow())
     scorer, _ = fit_scorer(orders, small_log.TRAINED_ON, 60, params, "small")
     scorer.save(folder / "model")
-    scores = read_parquet(score_source(params, None, str(folder / "model"), folder / "out"))
+    scores = read_parquet(score_source(Job(params, None, str(folder / "model")), folder / "out"))
     return Shop(float(factor), scores, priority_list(scores, params.decisions))
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from churnlab.errors import ChurnlabError, one_line, quotes_data, withheld
+from churnlab.errors import ChurnlabError, exit_code, one_line, quotes_data, withheld
+
+if TYPE_CHECKING:
+    from churnlab.config import Params
 
 # Heavy libraries are imported inside the commands: `churnlab --help` must not wait for them.
 
@@ -26,6 +31,14 @@ ParamsFile = Annotated[Path, typer.Option("--params", help="File of parameters."
 IdsFile = Annotated[
     Path | None,
     typer.Option("--file", help="Text file with one id on each line, kept out of the shell's history."),
+]
+SINK_HELP = (
+    "Where lists of all dates are kept: a folder, postgresql://…, sqlite:///PATH, duckdb:///PATH, or "
+    "env:NAME for the variable that holds the URL."
+)
+SinkTarget = Annotated[str | None, typer.Option(help=SINK_HELP)]
+FileFormat = Annotated[
+    Literal["parquet", "csv"], typer.Option("--format", help="Of the files in a folder that is the sink.")
 ]
 DEFAULT_PARAMS = Path("params.yaml")
 STAGES = {
@@ -88,30 +101,98 @@ def run(params: ParamsFile = DEFAULT_PARAMS) -> None:
 def score(
     params: ParamsFile = DEFAULT_PARAMS,
     as_of: Annotated[
-        str | None, typer.Option(help="Last day that is known, YYYY-MM-DD; the data's last.")
+        str | None,
+        typer.Option(
+            help="Last day that is known, YYYY-MM-DD; yesterday in data.timezone, or data.as_of, or the last "
+            "day of a built-in data set."
+        ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help="models:/NAME@ALIAS, models:/NAME/VERSION or a folder; models/packaged in the workspace, "
-            "or else the registered champion."
+            help="models:/NAME@ALIAS, models:/NAME/VERSION, a version's number or a folder; models/packaged "
+            "in the workspace, or else the registered champion."
         ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for scores, quarantine and manifest; the workspace's outputs.")
     ] = None,
+    sink: SinkTarget = None,
+    file_format: FileFormat = "parquet",
+    restate: Annotated[
+        bool, typer.Option("--restate", help="Keep the rows that the sink already has of the date, too.")
+    ] = False,
+    retry_seconds: Annotated[
+        float, typer.Option(min=0.0, help="How long to try again what only an outage stands in the way of.")
+    ] = 120.0,
+    log: Annotated[
+        Literal["text", "json"], typer.Option(help="json: one JSON object a line on stderr.")
+    ] = "text",
 ) -> None:
-    """Read the source afresh and score every known customer: the nightly job."""
+    """Read the source afresh and score every known customer: the nightly job.
+
+    Exit codes: 0 done; 1 a defect of churnlab; 2 a mistake to mend; 75 try again later (another run, or a
+    server that does not answer); 143 ended by SIGTERM.
+    """
     from churnlab.config import read_params
-    from churnlab.operations.nightly import score_source
+    from churnlab.operations.nightly import Job, publish_source, score_source, yesterday
+    from churnlab.operations.run_log import RunLog
+    from churnlab.operations.sinks.retrying import Patience
+    from churnlab.operations.sinks.targets import open_sink
     from churnlab.pipelines._run import Workspace
 
-    settings = read_params(params)
-    day = None if as_of is None else _day(as_of, "--as-of")
-    work, names = Workspace.of(settings), settings.registry
-    champion = f"models:/{names.model_name}@{names.champion_alias}"
-    default = str(work.packaged_model) if work.packaged_model.is_dir() else champion
-    typer.echo(score_source(settings, day, model or default, out or work.scores.parent, work.landing))
+    if sink is not None and out is not None:
+        _fail("--out and --sink: name one of them")
+    if sink is None and (restate or file_format != "parquet"):
+        _fail("--restate and --format: are for a sink: name one with --sink")
+    run_log = RunLog("json") if log == "json" else RunLog.shown()
+    with run_log.failures():
+        settings = read_params(params)
+        day = yesterday(settings, datetime.now(UTC)) if as_of is None else _day(as_of, "--as-of")
+        work = Workspace.of(settings)
+        job = Job(settings, day, _model(model, settings), work.landing, Patience(retry_seconds))
+        if sink is None:
+            typer.echo(score_source(job, out or work.scores.parent, run_log))
+            return
+        with closing(open_sink(sink, file_format, job.patience)) as opened:
+            manifests = opened.manifests or work.scores.parent / "manifests"
+            done = publish_source(job, opened, manifests, run_log, restate=restate)
+            typer.echo(f"{opened.shown}: {done.rows:,} customers on {done.as_of}, revision {done.revision}")
+
+
+def _model(named: str | None, settings: Params) -> str:
+    """The URI or folder: as named, a version of the registered model, or what the workspace offers."""
+    from churnlab.pipelines._run import Workspace
+
+    names, packaged = settings.registry, Workspace.of(settings).packaged_model
+    if named is None:
+        champion = f"models:/{names.model_name}@{names.champion_alias}"
+        return str(packaged) if packaged.is_dir() else champion
+    is_version = named.isascii() and named.isdigit() and not Path(named).is_dir()
+    return f"models:/{names.model_name}/{named}" if is_version else named
+
+
+@app.command()
+def audit(
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER_ID")],
+    day: Annotated[str, typer.Option("--date", help="The date of the list, YYYY-MM-DD.")],
+    sink: Annotated[str, typer.Option(help=SINK_HELP)],
+    file_format: FileFormat = "parquet",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each revision.")] = False,
+) -> None:
+    """Which model and which data scored a customer for a date, and what they said."""
+    from rich.console import Console
+
+    from churnlab.operations.auditing import audited, show
+    from churnlab.operations.sinks.targets import open_sink
+
+    with closing(open_sink(sink, file_format)) as opened:
+        found = audited(opened, customer, _day(day, "--date"))
+    if as_json:
+        for one in found:
+            typer.echo(one.to_json())
+    else:
+        show(found, Console(highlight=False, markup=False, soft_wrap=True))
 
 
 @app.command()
@@ -249,7 +330,7 @@ def pseudonym(
         return
     from pandas import DataFrame
 
-    from churnlab.operations.sinks import write_csv
+    from churnlab.operations.sinks.csv_files import write_csv
 
     write_csv(DataFrame(pairs), out)
     typer.echo(out)
@@ -277,22 +358,29 @@ def _fail(message: str) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line: a mistake the user can mend is one line on stderr and exit code 2."""
+    """Run the command line: what is no defect is one line on stderr and exit code 2, or 75 to try again."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         app()
     except Exception as error:
         line = one_line(error)
         if line is not None:
-            _end(line)
+            _end(line, exit_code(error))
         if not quotes_data(error):
             raise
         sys.stderr.write(withheld(error))
         sys.exit(1)
 
 
-def _end(message: str) -> NoReturn:
+def _terminated(number: int, _frame: Any) -> NoReturn:
+    """Unwind as after an error, so that files and transactions are taken back."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+def _end(message: str, code: int) -> NoReturn:
     sys.stderr.write(f"{message}\n")
-    sys.exit(2)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from churnlab.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.compute as pc
     from ibis.backends.duckdb import Backend
 
 
@@ -25,7 +26,17 @@ ROWS_PER_CHUNK = 122_880  # as DuckDB cuts one: pages end where a chunk does
 
 
 def connect(settings: Engine) -> Backend:
-    """An in-memory DuckDB with the given thread and memory limits."""
+    """An in-memory DuckDB with the given thread and memory limits, or a session of Spark.
+
+    Raises
+    ------
+    ConfigError
+        Spark is asked for and does not start.
+    TryLaterError
+        Nobody answers at engine.spark_master.
+    """
+    if settings.backend == "spark":
+        return _spark(settings)
     import ibis  # noqa: PLC0415 - Ibis is slow to import; `churnlab --help` does without
 
     return ibis.duckdb.connect(
@@ -34,6 +45,15 @@ def connect(settings: Engine) -> Backend:
         temp_directory=str(Path(tempfile.gettempdir()) / f"churnlab-{os.getpid()}"),
         preserve_insertion_order=True,
     )
+
+
+def _spark(settings: Engine) -> Backend:
+    from churnlab.spark.session import session  # noqa: PLC0415 - an extra
+
+    own = session(settings)
+    from churnlab.spark.backend import connected  # noqa: PLC0415 - there only if PySpark is
+
+    return connected(own)
 
 
 def write_parquet(table: pd.DataFrame | pa.Table | pa.RecordBatchReader, path: Path) -> None:
@@ -101,8 +121,17 @@ def cause(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
+def read_parquet(
+    path: Path, columns: Sequence[str] | None = None, rows: pc.Expression | None = None
+) -> pd.DataFrame:
     """Read one Parquet file into pandas.
+
+    Parameters
+    ----------
+    columns
+        Those to read, in the file's order; one that the file lacks is left out. None: all.
+    rows
+        Which rows to read; the file is passed through piece by piece. None: all.
 
     Raises
     ------
@@ -110,7 +139,8 @@ def read_parquet(path: Path) -> pd.DataFrame:
         The file is missing or damaged.
     """
     try:
-        return pq.read_table(path).to_pandas()
+        kept = [name for name in pq.read_schema(path).names if columns is None or name in columns]
+        return pq.read_table(path, columns=kept, filters=rows).to_pandas()
     except FileNotFoundError as error:
         raise DataError(f"{path}: is not there: run the stage that writes it (dvc repro)") from error
     except (OSError, pa.ArrowInvalid) as error:

@@ -7,6 +7,8 @@ ChurnlabError            a user can mend it: one line, exit code 2
 ├── TrackingError        MLflow cannot be reached or refuses
 ├── SinkError            scores cannot be published where --sink says
 └── TryLaterError        nothing is wrong but the moment: another run, an outage; exit code 75
+    ├── SilentError      MLflow does not answer (a TrackingError too)
+    └── AwayError        the database of a source is away (a DataError too)
 """
 
 import traceback
@@ -26,6 +28,11 @@ def one_line(error: Exception) -> str | None:
     if type(error).__name__ == "OutOfMemoryException":  # DuckDB's, by name: it may not have been imported
         return "engine.memory_limit: too little for this source: raise it in the file of parameters"
     return None
+
+
+def exit_code(error: Exception) -> int:
+    """How a process ends that was stopped by an error of which :func:`one_line` tells."""
+    return error.exit_code if isinstance(error, ChurnlabError) else ChurnlabError.exit_code
 
 
 class ConfigError(ChurnlabError):
@@ -52,6 +59,14 @@ class TryLaterError(ChurnlabError):
     """The same command may succeed later: another run holds the lock, or a server is away."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h
+
+
+class SilentError(TryLaterError, TrackingError):
+    """The MLflow server or store does not answer."""
+
+
+class AwayError(TryLaterError, DataError):
+    """The database of a source cannot be reached at the moment."""
 
 
 def quotes_data(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from churnlab.config import Engine, Features
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
+from churnlab.features.buckets import customer_buckets
 from churnlab.features.plan import (
     LearningPlan,
     current_snapshot,
@@ -200,3 +201,16 @@ def test_an_input_table_is_not_changed(busy, told, told_spec, busy_tables):
     snapshot(busy, CUTOFF, told_spec, 10.0, signals)
     assert [table.to_pyarrow() for table in vars(signals).values()] == before
     assert isinstance(signals.customers, ibis.Table)
+
+
+@pytest.mark.parametrize("customers", [11])
+def test_customers_are_described_alike_a_bucket_at_a_time(busy, told, told_spec, busy_tables, customers):
+    """Referrals above all, which are told by the rows of others."""
+    signals = told(**busy_tables)
+    whole = snapshot(busy, CUTOFF, told_spec, 10.0, signals)
+    parts = [
+        snapshot(bucket.of(busy), CUTOFF, told_spec, 10.0, signals.within(bucket))
+        for bucket in customer_buckets(busy, customers)
+    ]
+    assert whole["referrals"].max() > 0
+    exactly(pd.concat(parts, ignore_index=True), whole)

@@ -16,7 +16,7 @@ from scipy.integrate import quad
 from scipy.special import betaln
 
 from churnlab.errors import ModelError
-from churnlab.models import purchases
+from churnlab.models import large_fits, purchase_formulas, purchases
 from churnlab.models.purchase_formulas import BetaGeometricNBD, ParetoNBD
 from churnlab.models.purchases import PurchaseModel, fit_family, fit_ladder
 
@@ -366,22 +366,34 @@ def test_a_row_is_predicted_alike_alone_and_among_others(cdnow, family, monkeypa
         whole = predict(cdnow)
         assert (predict(cdnow.iloc[700:733]) == whole[700:733]).all()
         assert (predict(cdnow.iloc[::-1]) == whole[::-1]).all()
-        monkeypatch.setattr(purchases, "CHUNK_ROWS", 17)
+        monkeypatch.setattr(purchase_formulas, "ROWS_AT_ONCE", 17)
         assert (predict(cdnow) == whole).all()
         monkeypatch.undo()
 
 
-def test_thinning_keeps_the_mix_of_customers(cdnow, fitted, monkeypatch):
-    """Evenly spaced in the order of histories: as many customers as asked, shares within one customer."""
-    monkeypatch.setattr(purchases, "MAX_FIT_CUSTOMERS", 1000)
-    pooled = purchases._pooled(cdnow)
-    thin = purchases._thinned(pooled, 1000)
-    assert thin["weights"].sum() == 1000
-    for x in (0, 1, 2):
-        share = pooled.loc[pooled["frequency"] <= x, "weights"].sum() / 2357
-        assert thin.loc[thin["frequency"] <= x, "weights"].sum() / 1000 == pytest.approx(share, abs=1e-3)
-    fit = fit_family(cdnow, "bgnbd", PENALIZERS).model
-    total = fitted["bgnbd"].expected_purchases(cdnow, 90).sum()
+@pytest.mark.parametrize("family", ["bgnbd", "mbgnbd"])
+@pytest.mark.parametrize("rows", [50, 500])
+def test_a_fit_begun_on_a_part_ends_where_the_fit_to_all_ends(cdnow, fitted, family, rows, monkeypatch):
+    """The same likelihood of all customers; to the parameters, where it is flat, less is owed."""
+    monkeypatch.setattr(large_fits, "MAX_FIRST_ROWS", rows)
+    fit, whole = fit_family(cdnow, family, PENALIZERS).model, fitted[family]
+    assert fit.log_likelihood == pytest.approx(whole.log_likelihood, rel=1e-7)
+    assert fit.params == pytest.approx(whole.params, rel=1e-3)
+    assert fit.n_customers == whole.n_customers
+
+
+def test_a_penalised_fit_begun_on_a_part_weighs_the_penalty_alike(cdnow, monkeypatch):
+    """The longest T of the part is shorter: the penalty counts time in units of the longest of all."""
+    cdnow = pd.concat([cdnow, frame([(2, 50, 500)])], ignore_index=True)
+    whole = fit_family(cdnow, "mbgnbd", [0.01]).model
+    monkeypatch.setattr(large_fits, "MAX_FIRST_ROWS", 300)
+    assert fit_family(cdnow, "mbgnbd", [0.01]).model.params == pytest.approx(whole.params, rel=1e-3)
+
+
+def test_pareto_learns_from_a_part_that_has_the_mix_of_all(cdnow, fitted, monkeypatch):
+    monkeypatch.setattr(large_fits, "MAX_FIRST_ROWS", 1000)
+    fit = fit_family(cdnow, "paretonbd", PENALIZERS).model
+    total = fitted["paretonbd"].expected_purchases(cdnow, 90).sum()
     assert fit.expected_purchases(cdnow, 90).sum() == pytest.approx(total, rel=0.05)
     assert fit.n_customers == 2357
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from churnlab.errors import ModelError
+from churnlab.models import large_fits
 from churnlab.models.spend import SpendModel, fit_spend
 
 PENALIZERS = (0.0, 0.001, 0.01, 0.1)
@@ -92,6 +93,13 @@ def test_a_fit_depends_on_neither_row_order_nor_the_global_generator(fitted, cdn
     again = fit_spend(cdnow.sample(frac=1.0, random_state=3), PENALIZERS)[0]
     assert again == fitted
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+
+
+def test_a_fit_begun_on_a_part_ends_where_the_fit_to_all_ends(fitted, cdnow, monkeypatch):
+    monkeypatch.setattr(large_fits, "MAX_FIRST_ROWS", 200)
+    fit = fit_spend(cdnow, PENALIZERS)[0]
+    assert (fit.p, fit.q, fit.v) == pytest.approx((fitted.p, fitted.q, fitted.v), rel=1e-4)
+    assert fit.n_customers == fitted.n_customers
 
 
 def test_a_fit_prints_and_warns_nothing(capsys):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import ibis
 import pandas as pd
@@ -15,7 +15,7 @@ from churnlab.config import Contacts, Params
 from churnlab.errors import ChurnlabError, DataError, ModelError, TrackingError
 from churnlab.evaluation.backtest import fit_scorer
 from churnlab.features.signals import Signals
-from churnlab.operations.nightly import score_source, scoring_day
+from churnlab.operations.nightly import Job, score_source, scoring_day, yesterday
 from churnlab.operations.promotion import training_id
 from churnlab.operations.scoring import SCORES
 
@@ -34,7 +34,7 @@ def params(small_log, tmp_path_factory) -> Params:
 @pytest.fixture(scope="module")
 def folder(params, small_model, tmp_path_factory):
     out = tmp_path_factory.mktemp("scored") / "new"
-    assert score_source(params, None, str(small_model), out) == out / "scores.parquet"
+    assert score_source(Job(params, None, str(small_model)), out) == out / "scores.parquet"
     return out
 
 
@@ -66,7 +66,7 @@ def test_the_manifest_names_code_parameters_data_and_model(manifest, small_score
     assert manifest["run_id"] == training_id(small_scorer.digest, "small")
     assert len(manifest["data_version"]) == 64 and len(manifest["params"]) == 12
     assert manifest["versions"]["churnlab"] and "commit" in manifest
-    assert set(manifest["seconds"]) == {"model", "ingest", "score", "write"}
+    assert set(manifest["seconds"]) == {"model", "ingest", "score"}
     assert manifest["peak_memory_mb"] > 0
 
 
@@ -78,14 +78,14 @@ def test_as_of_is_the_last_day_of_the_data(folder, manifest, small_log):
 
 
 def test_again_gives_the_same_bytes(params, folder, small_model, tmp_path):
-    score_source(params, None, str(small_model), tmp_path)
+    score_source(Job(params, None, str(small_model)), tmp_path)
     for name in ("scores.parquet", "quarantine.parquet"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
 
 def test_an_earlier_day_knows_fewer_customers(params, small_model, small_log, tmp_path):
     day = small_log.FIRST_DAY + timedelta(days=100)
-    scores = pd.read_parquet(score_source(params, day, str(small_model), tmp_path))
+    scores = pd.read_parquet(score_source(Job(params, day, str(small_model)), tmp_path))
     known = small_log.frame.loc[small_log.frame["ts"] <= day, "customer_id"]
     assert scores["customer_id"].to_list() == sorted(known.unique())
     assert set(scores["as_of"]) == {day}
@@ -104,7 +104,7 @@ def one_line(error: ChurnlabError) -> str:
 def test_a_missing_source(params, small_model, tmp_path):
     with pytest.raises(DataError) as caught:
         score_source(
-            changed(params, path=str(tmp_path / "none.csv")), None, str(small_model), tmp_path / "out"
+            Job(changed(params, path=str(tmp_path / "none.csv")), None, str(small_model)), tmp_path / "out"
         )
     assert "data.path" in one_line(caught.value)
     assert not (tmp_path / "out").exists()
@@ -112,7 +112,7 @@ def test_a_missing_source(params, small_model, tmp_path):
 
 def test_a_missing_model_folder(params, tmp_path):
     with pytest.raises(TrackingError) as caught:
-        score_source(params, None, str(tmp_path / "none"), tmp_path)
+        score_source(Job(params, None, str(tmp_path / "none")), tmp_path)
     assert "none" in one_line(caught.value)
 
 
@@ -121,7 +121,7 @@ def test_a_folder_without_a_whole_model(params, tmp_path, content):
     if content is not None:
         (tmp_path / "scorer.json").write_text(content)
     with pytest.raises(ModelError) as caught:
-        score_source(params, None, str(tmp_path), tmp_path / "out")
+        score_source(Job(params, None, str(tmp_path)), tmp_path / "out")
     one_line(caught.value)
 
 
@@ -129,7 +129,7 @@ def test_a_source_without_a_usable_line(params, small_model, tmp_path):
     csv = tmp_path / "log.csv"
     csv.write_text("customer_id,ts,amount\n" + BAD_LINES)
     with pytest.raises(DataError, match="none of 3 lines can be used") as caught:
-        score_source(changed(params, path=str(csv)), None, str(small_model), tmp_path / "out")
+        score_source(Job(changed(params, path=str(csv)), None, str(small_model)), tmp_path / "out")
     one_line(caught.value)
 
 
@@ -154,9 +154,29 @@ def test_a_model_that_counts_on_contacts_is_given_them(params, small_log, small_
     scorer, _ = fit_scorer(small_orders, small_log.TRAINED_ON, 60, small_log.params, "small", signals=signals)
     scorer.save(tmp_path / "model")
     with pytest.raises(DataError, match=r"^contacts: there is no such table.*data\.contacts"):
-        score_source(params, None, str(tmp_path / "model"), tmp_path / "out")
+        score_source(Job(params, None, str(tmp_path / "model")), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     frame.to_csv(tmp_path / "contacts.csv", index=False)
     told = changed(params, contacts=Contacts(path=str(tmp_path / "contacts.csv")))
-    scores = pd.read_parquet(score_source(told, None, str(tmp_path / "model"), tmp_path / "out"))
+    scores = pd.read_parquet(score_source(Job(told, None, str(tmp_path / "model")), tmp_path / "out"))
     assert len(scores) == small_log.frame["customer_id"].nunique()
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "expected"),
+    [
+        ("UTC", "2026-03-01T23:59:00+00:00", date(2026, 2, 28)),
+        ("UTC", "2026-03-02T00:00:00+00:00", date(2026, 3, 1)),
+        ("Asia/Tehran", "2026-03-01T20:29:00+00:00", date(2026, 2, 28)),  # 23:59 there
+        ("Asia/Tehran", "2026-03-01T20:30:00+00:00", date(2026, 3, 1)),
+        ("America/New_York", "2026-11-01T04:30:00+01:00", date(2026, 10, 30)),  # 23:30 of the 31st there
+    ],
+)
+def test_yesterday_is_told_by_the_clocks_of_the_business(params, zone, moment, expected):
+    assert yesterday(changed(params, timezone=zone), datetime.fromisoformat(moment)) == expected
+
+
+def test_what_is_no_live_source_ends_where_it_ends(params):
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    assert yesterday(changed(params, dataset="cdnow", path=None), now) is None
+    assert yesterday(changed(params, as_of=date(2023, 1, 1)), now) == date(2023, 1, 1)

@@ -7,29 +7,45 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from churnlab.errors import DataError
 from churnlab.features.plan import current_snapshot
-from churnlab.operations.scoring import SCORES, Provenance, score_customers
+from churnlab.operations.scoring import SCORES, Provenance, ranks_of, write_scores
 
 SOURCE = Provenance("7", "run", "data")
 
 
 @pytest.fixture(scope="module")
-def score(small_log, small_orders, small_scorer):
+def score(small_log, small_orders, small_scorer, tmp_path_factory):
     """Scores as of a day, of the orders given or of the whole log."""
     settings = small_log.params.decisions
     con = small_orders.get_backend()
+    path = tmp_path_factory.mktemp("scores") / "scores.parquet"
 
-    def scored(as_of=small_log.LAST_DAY, frame=None):
+    def scored(as_of=small_log.LAST_DAY, frame=None, bucket_customers=100_000):
         orders = small_orders
         if frame is not None:
             schema = small_orders.to_pyarrow().schema
             orders = con.create_table(
                 f"other_{id(frame)}", pa.Table.from_pandas(frame, schema, preserve_index=False)
             )
-        return score_customers(orders, small_scorer, as_of, settings, SOURCE)
+        told = []
+        rows = write_scores(
+            orders,
+            small_scorer,
+            as_of,
+            settings,
+            SOURCE,
+            path,
+            bucket_customers=bucket_customers,
+            told=lambda *place: told.append(place),
+        )
+        scores = pq.read_table(path)
+        assert rows == scores.num_rows
+        assert told == [(k, len(told)) for k in range(1, len(told) + 1)]
+        return scores.to_pandas()
 
     return scored
 
@@ -164,3 +180,12 @@ def test_nobody_known_is_one_line(score, small_log):
         DataError, match=r"^orders: no customer is known on 2021-12-31: choose a later --as-of$"
     ):
         score(small_log.FIRST_DAY - timedelta(days=1))
+
+
+@pytest.mark.parametrize("customers", [60, 199])
+def test_scores_do_not_depend_on_how_many_customers_are_scored_at_a_time(score, scores, customers):
+    pd.testing.assert_frame_equal(score(bucket_customers=customers), scores, check_exact=True)
+
+
+def test_ranks_go_by_benefit_and_then_by_place():
+    assert ranks_of(np.array([0.5, 2.0, -1.0, 2.0])).tolist() == [3, 1, 4, 2]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ibis
+from filelock import FileLock
 
 from churnlab.config import Data
 from churnlab.data import cleaning, datasets, side_tables, sources
@@ -16,6 +19,8 @@ from churnlab.data.contract import NUMBERS, WORDS
 from churnlab.data.doubts import many_refused, stale, strangers
 from churnlab.data.orders import ROWS_PER_BATCH, data_version
 from churnlab.data.readers.parquet_files import scanned
+from churnlab.engine import cause
+from churnlab.errors import DataError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -65,7 +70,39 @@ def ingest(con: Backend, data: Data, landing: Path | None = None) -> Ingested:
         A setting cannot be used.
     DataError
         A source cannot be read.
+    TryLaterError
+        The database of a source is away for the moment.
+
+    Notes
+    -----
+    Another run on the same landed lines is waited for; a killed one holds nobody up.
     """
+    with _undisturbed(data, landing):
+        return _ingested(con, data, landing)
+
+
+@contextmanager
+def _undisturbed(data: Data, landing: Path | None) -> Iterator[None]:
+    """No other run changes the landed lines while they are read."""
+    sources_of = (data, data.customers, data.interactions, data.contacts)
+    if landing is None or not any(source is not None and source.incremental for source in sources_of):
+        yield
+        return
+    lock = FileLock(landing.with_name(f".{landing.name}.lock"))
+    try:
+        landing.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise DataError(
+            f"{landing}: cannot be locked ({cause(error)}): check the folder and its rights"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _ingested(con: Backend, data: Data, landing: Path | None) -> Ingested:
     with scanned("data"):
         cleaned = cleaning.clean(con, _transactions(con, data, landing), data)
     sides = {}

@@ -17,7 +17,7 @@ VARIED_ORDER_CV = 0.75
 NARROW_NEW_SHARE = 0.2
 
 
-def lifecycle_type(features: pd.DataFrame, new_customer_days: int) -> pd.Series:
+def lifecycle_type(features: pd.DataFrame, new_customer_days: int, typical_gap_days: float) -> pd.Series:
     """One type per customer; the first that fits of new, inactive, loyal, active.
 
     Parameters
@@ -26,6 +26,8 @@ def lifecycle_type(features: pd.DataFrame, new_customer_days: int) -> pd.Series:
         frequency, T, days_since_last_order (days), gap_mean_days, gap_cv (NaN for one-time buyers).
     new_customer_days
         First purchase within so many days: `new`.
+    typical_gap_days
+        Median of gap_mean_days over the base at training; a century where nobody had bought twice.
 
     Returns
     -------
@@ -34,12 +36,11 @@ def lifecycle_type(features: pd.DataFrame, new_customer_days: int) -> pd.Series:
 
     Notes
     -----
-    Silence is judged against the customer's own mean gap, and against the median one of the base for those
-    who have none; in a base without a repeat buyer nobody is inactive. `potential` is given to returns-only
+    Silence is judged against the customer's own mean gap, and against the typical one for those who have
+    none; in a base without a repeat buyer nobody is inactive. `potential` is given to returns-only
     customers elsewhere; `dissatisfied` needs the interactions table.
     """
-    own_gap = features["gap_mean_days"]
-    rhythm = own_gap.fillna(own_gap.median()).fillna(np.inf)
+    rhythm = features["gap_mean_days"].fillna(typical_gap_days)
     silent = features["days_since_last_order"] > SILENT_GAPS * rhythm
     regular = (features["frequency"] >= LOYAL_REPEATS) & (features["gap_cv"] <= REGULAR_GAP_CV)
     chosen = np.select(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,17 @@ LIST_COLUMNS = [
     "churn_probability",
     "clv",
 ]
+# What the choice of customers rests on, and what is told of those on the list; their reasons come besides.
+SCORE_COLUMNS = [
+    "customer_id",
+    "churn_probability",
+    "p_alive",
+    "clv",
+    "risk_label",
+    "value_label",
+    "horizon_days",
+]
+Reasons = Callable[[pd.Series], pd.DataFrame]
 MONEY_DIGITS = (
     6  # decimals where the dearest contact costs 1 to 10; fewer or more where it costs more or less
 )
@@ -91,25 +102,20 @@ def best_actions(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
     Parameters
     ----------
     scores
-        customer_id, churn_probability, p_alive, clv (money).
+        churn_probability, p_alive, clv (money).
     settings
         Actions with costs, incentives and save rates; the first named wins a tie.
 
     Returns
     -------
     DataFrame
-        Index of `scores`: action, channel, expected_net_benefit, value_at_stake, cost (money), priority_rank
-        (1 is the highest benefit; ties by customer_id).
+        Index of `scores`: action, channel, expected_net_benefit, value_at_stake, cost (money).
     """
     options = _Options.of(scores, settings)
-    out = options.taken(options.benefits.argmax(axis=1)).set_index(scores.index)
-    order = np.lexsort((scores["customer_id"].to_numpy(), -out["expected_net_benefit"].to_numpy()))
-    rank = np.empty(len(out), dtype=np.int64)
-    rank[order] = np.arange(1, len(out) + 1)
-    return out.assign(priority_rank=rank)
+    return options.taken(options.benefits.argmax(axis=1)).set_index(scores.index)
 
 
-def priority_list(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
+def priority_list(scores: pd.DataFrame, settings: Decisions, reasons: Reasons | None = None) -> pd.DataFrame:
     """The contacts that together are worth most within budget and capacity, best first.
 
     Money has a price under a tight budget: each customer gets the action with the highest benefit less price
@@ -120,11 +126,13 @@ def priority_list(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
     Parameters
     ----------
     scores
-        One row per customer: customer_id, churn_probability, p_alive, clv (money), risk_label, value_label,
-        horizon_days, reasons (list of sentences, may be empty).
+        One row per customer: `SCORE_COLUMNS` (clv in money), and reasons (list of sentences, may be empty)
+        unless `reasons` tells them.
     settings
         Actions, budget (money), max_contacts, and the share held out untreated; held-out customers stay on
         the list, marked `control`, and use up neither budget nor capacity.
+    reasons
+        Gives customer_id and reasons of the customer_id asked for: few are on the list, and reasons are long.
 
     Returns
     -------
@@ -135,9 +143,12 @@ def priority_list(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
     options = _Options.of(people, settings)
     control = held_out(people["customer_id"], settings)
     action, rows = _best_list(options, control, settings)
-    plan = people.drop(columns=["priority_rank", "expected_net_benefit"], errors="ignore")
-    plan = plan.join(options.taken(action), validate="one_to_one")
-    plan = plan.assign(group=np.where(control, "control", "treated")).loc[np.sort(rows)]
+    rows = np.sort(rows)
+    plan = people.loc[rows, SCORE_COLUMNS if reasons else [*SCORE_COLUMNS, "reasons"]]
+    plan = plan.join(options.at(rows).taken(action[rows]).set_index(plan.index), validate="one_to_one")
+    plan = plan.assign(group=np.where(control[rows], "control", "treated"))
+    if reasons is not None:
+        plan = plan.merge(reasons(plan["customer_id"]), on="customer_id", validate="one_to_one")
     plan = plan.sort_values("expected_net_benefit", ascending=False, kind="stable")
     plan = plan.assign(priority_rank=np.arange(1, len(plan) + 1, dtype=np.int64), why=_why(plan))
     return plan[LIST_COLUMNS].reset_index(drop=True).astype({"group": "str", "why": "str"})
@@ -173,6 +184,10 @@ class _Options:
             stake=stake,
             digits=digits,
         )
+
+    def at(self, rows: np.ndarray) -> _Options:
+        """Those of some customers."""
+        return replace(self, benefits=self.benefits[rows], costs=self.costs[rows], stake=self.stake[rows])
 
     def taken(self, action: np.ndarray) -> pd.DataFrame:
         """One row per customer for the action of each, a number of a column."""

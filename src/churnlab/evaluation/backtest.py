@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,17 @@ import pandas as pd
 from churnlab.config import Params
 from churnlab.errors import DataError
 from churnlab.evaluation.baselines import compare, days_since_last_order, historical_rate
+from churnlab.features.buckets import customer_buckets
 from churnlab.features.outcomes import outcomes
-from churnlab.features.plan import backtest_cutoffs, current_snapshot, labelled_snapshots, learning_plan
+from churnlab.features.plan import (
+    backtest_cutoffs,
+    current_snapshot,
+    labelled_snapshots,
+    learned_from,
+    learning_plan,
+    stacked,
+)
+from churnlab.features.sample import Sample
 from churnlab.features.signals import NOTHING, Signals
 from churnlab.models.scorer import Scorer
 from churnlab.models.training import assemble, fit_book, fit_learners, in_units
@@ -48,11 +57,12 @@ class Backtest:
     cutoff, horizon_days
         The origin and the window that was forecast.
     predictions
-        Columns `PREDICTIONS`, one row per customer acquired by the cutoff.
+        Columns `PREDICTIONS`, one row per customer acquired by the cutoff; of the customers learned from, or
+        of all.
     rivals
         The same customers as the baselines and BTYD alone see them, by method.
     features
-        The snapshot at the cutoff.
+        The snapshot at the cutoff, of the customers learned from.
     scorer
         What was fitted.
     """
@@ -74,7 +84,7 @@ def fit_scorer(
     progress: Progress = quiet,
     signals: Signals = NOTHING,
 ) -> tuple[Scorer, pd.DataFrame]:
-    """The whole of training at one cutoff, in memory, and the snapshot at the cutoff.
+    """The whole of training at one cutoff, in memory, and the snapshot of those learned from at the cutoff.
 
     Parameters
     ----------
@@ -86,9 +96,9 @@ def fit_scorer(
     known = orders.filter(orders.day <= cutoff)
     plan = learning_plan(known, cutoff, horizon_days, params.features, signals)
     progress("snapshots")
-    blocks = list(labelled_snapshots(known, plan, signals))
-    current = current_snapshot(known, plan, signals=signals)
-    snapshots = pd.concat(blocks, ignore_index=True) if blocks else current.iloc[:0]
+    learned = learned_from(known, plan)
+    current = current_snapshot(learned, plan, signals=signals)
+    snapshots = stacked(labelled_snapshots(learned, plan, signals), current)
     book = fit_book(snapshots, current, plan, params.clv, lambda day: progress(f"BTYD {day}"))
     progress("learners")
     learners = fit_learners(snapshots, current, plan, book, params.churn)
@@ -105,10 +115,32 @@ def backtest(
     progress: Progress = quiet,
     signals: Signals = NOTHING,
 ) -> Backtest:
-    """Fit on data up to the cutoff only and forecast every customer acquired by it."""
+    """Fit on data up to the cutoff only and forecast the customers learned from: where they fit in, all."""
     scorer, current = fit_scorer(orders, cutoff, horizon_days, params, data_version, progress, signals)
     predictions = scorer.predict(current)[PREDICTIONS]
     return Backtest(cutoff, horizon_days, predictions, _rivals(current, scorer), current, scorer)
+
+
+def of_everybody(test: Backtest, orders: ir.Table, signals: Signals, bucket_customers: int) -> Backtest:
+    """The same model's forecasts of every customer acquired by the cutoff, and those of its rivals.
+
+    Parameters
+    ----------
+    orders, signals
+        As given to :func:`backtest`.
+    bucket_customers
+        Customers described at a time, at most; no forecast depends on it.
+    """
+    if test.scorer.plan.sample is None:
+        return test
+    known = orders.filter(orders.day <= test.cutoff)
+    predictions, rivals = [], []
+    for bucket in customer_buckets(known.filter(known.is_purchase), bucket_customers):
+        features = current_snapshot(bucket.of(known), test.scorer.plan, signals=signals.within(bucket))
+        predictions.append(test.scorer.predict(features)[PREDICTIONS])
+        rivals.append(_rivals(features, test.scorer))
+    together = {name: pd.concat([part[name] for part in rivals], ignore_index=True) for name in rivals[0]}
+    return replace(test, predictions=pd.concat(predictions, ignore_index=True), rivals=together)
 
 
 def measured(test: Backtest, truth: pd.DataFrame) -> pd.DataFrame:
@@ -116,12 +148,20 @@ def measured(test: Backtest, truth: pd.DataFrame) -> pd.DataFrame:
     return compare(truth, {MODEL: test.predictions, **test.rivals})
 
 
-def truth_after(orders: ir.Table, cutoff: date, horizon_days: int) -> pd.DataFrame | None:
-    """What happened in (cutoff, cutoff + horizon_days], or None if the log ends before that."""
+def truth_after(
+    orders: ir.Table, cutoff: date, horizon_days: int, sample: Sample | None = None
+) -> pd.DataFrame | None:
+    """What happened in (cutoff, cutoff + horizon_days], or None if the log ends before that.
+
+    Parameters
+    ----------
+    sample
+        Of whom to tell; None: everybody acquired by the cutoff.
+    """
     last = orders.day.max().to_pyarrow().as_py()
     if last is None or last < cutoff + timedelta(days=horizon_days):
         return None
-    return outcomes(orders, cutoff, horizon_days)
+    return outcomes(orders if sample is None else sample.of(orders), cutoff, horizon_days)
 
 
 def origins(first_day: date, as_of: date, horizon_days: int, params: Params) -> list[date]:

@@ -81,7 +81,9 @@ def gaps(visits: ir.Table) -> Columns:
     # integers below 2^53: exact, where mean square minus squared mean is not
     sd = ratio((n * (gap * gap).sum().cast("float64") - total * total).sqrt(), n)
     longest = gap.max().cast("float64")
-    median = gap.max(where=visits.gap_place == (visits.n_days - 2) // 2).cast("float64")
+    in_order = gap.collect().sort()
+    middle = (visits.count() > 1).ifelse((visits.count() - 2) // 2, 0)
+    median = in_order[middle].cast("float64")
     last = gap.max(where=_is_last(visits)).cast("float64")
     mean_log = ratio(_log_sum(gap.cast("float64")), n)
     as_long = counted((gap >= visits.hiatus_days).fill_null(False))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING
 
 import ibis
 
 from churnlab.errors import DataError
-from churnlab.features.exact import FRACTION, MONEY
+from churnlab.features.exact import CENTS, FRACTION, MONEY, are_cents, in_cents
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -24,6 +27,7 @@ TYPES = {
 }  # of the columns that are not numbers
 AMOUNTS = ("gross", "returned", "discount", "items")
 COUNTS = ("n_products", "new_products", "n_categories", "new_categories")
+OPTIONAL = (*AMOUNTS, *COUNTS, "channel")
 
 
 def occasions(orders: ir.Table, cutoff: date) -> ir.Table:
@@ -48,7 +52,6 @@ def occasions(orders: ir.Table, cutoff: date) -> ir.Table:
     - age_days: cutoff - day
     - hiatus_days: cutoff - the customer's last purchase day
     - gap_days: days since the previous purchase day (null for the first)
-    - gap_place: 0 for the customer's shortest gap, 1 for the next, ...
     - deviation_squared: ((value - mean value) / greatest value)^2, the mean and the greatest being the
       customer's own
     - channel_last: the channel of the customer's last purchase day
@@ -61,37 +64,62 @@ def occasions(orders: ir.Table, cutoff: date) -> ir.Table:
     return with_history(customer_days(orders, cutoff), cutoff)
 
 
-def customer_days(orders: ir.Table, cutoff: date) -> ir.Table:
+def purchase_days(orders: ir.Table, cutoff: date) -> ir.Table:
+    """The columns of :func:`occasions` that need no look at the customer's other days."""
+    return _bought(customer_days(orders, cutoff), cutoff)
+
+
+def cached_days(orders: ir.Table, cutoff: date, optional: Collection[str] = OPTIONAL) -> ir.Table:
+    """:func:`customer_days`, worked out once, with decimals of 64 bits where they hold all the same sums."""
+    kept = customer_days(orders, cutoff, optional, cents=True).cache()
+    if kept.are_cents.all().to_pyarrow().as_py() is False:
+        kept = customer_days(orders, cutoff, optional).cache()
+    return kept
+
+
+def customer_days(
+    orders: ir.Table, cutoff: date, optional: Collection[str] = OPTIONAL, cents: bool = False
+) -> ir.Table:
     """One row per customer and day up to the cutoff, days with returns only included.
+
+    Parameters
+    ----------
+    orders, cutoff
+        As in :func:`occasions`.
+    optional
+        The columns that are wanted besides the sum of amount; those that orders lacks are left out.
+    cents
+        Whether sums are decimals of 64 bits with 2 places.
 
     Returns
     -------
-    customer_id, day, is_purchase, n_orders (orders with a sale), and the sums of :func:`occasions`.
+    customer_id, day, is_purchase, n_orders (orders with a sale), and the sums of :func:`occasions`; of
+    `cents`, are_cents: whether the sums are those that decimals of 128 bits with 12 places would give.
     """
     missing = [name for name in REQUIRED if name not in orders.columns]
     if missing:
         raise DataError(f"orders: lacks {', '.join(missing)}: write it again with `churnlab ingest`")
     known = orders.filter(orders.day <= cutoff)
-    if "channel" in known.columns:
+    names = [name for name in OPTIONAL if name in optional and name in known.columns]
+    if "channel" in names:
         known = known.mutate(channel=_channel_of_first_order(known))
-    sums = {"net": known.amount.cast(MONEY).sum()}
-    sums |= {name: known[name].cast(MONEY).sum() for name in AMOUNTS if name in known.columns}
-    sums |= {name: known[name].sum() for name in COUNTS if name in known.columns}
-    sums |= {"channel": known.channel.max()} if "channel" in known.columns else {}
+    amounts = {"net": known.amount} | {name: known[name] for name in names if name in AMOUNTS}
+    sums = _in_64_bits(amounts) if cents else {name: x.cast(MONEY).sum() for name, x in amounts.items()}
+    sums |= {name: known[name].sum() for name in names if name in COUNTS}
+    sums |= {"channel": known.channel.max()} if "channel" in names else {}
     return known.group_by(["customer_id", "day"]).aggregate(
-        is_purchase=known.is_purchase.any(), n_orders=known.is_purchase.cast("int64").sum(), **sums
+        is_purchase=known.is_purchase.any(), n_orders=known.count(where=known.is_purchase), **sums
     )
 
 
 def with_history(days: ir.Table, cutoff: date) -> ir.Table:
-    """The purchase days of :func:`customer_days`, each beside the customer's other ones."""
-    bought = days.filter(days.is_purchase).drop("is_purchase")
-    bought = bought.mutate(
-        value=ibis.greatest(bought.net, ibis.literal(0).cast(MONEY)),
-        age_days=ibis.literal(cutoff).delta(bought.day, unit="day"),
-    )
+    """The purchase days of :func:`customer_days`, each beside the customer's other ones.
+
+    All looks at the other days share one order of rows: a second one would sort them all again.
+    """
+    bought = _bought(days, cutoff)
     in_order = ibis.window(group_by="customer_id", order_by=bought.day)
-    whole = ibis.window(group_by="customer_id")
+    whole = ibis.window(group_by="customer_id", order_by=bought.day, rows=(None, None))
     bought = bought.mutate(
         number=ibis.row_number().over(in_order),
         n_days=bought.count().over(whole),
@@ -100,14 +128,25 @@ def with_history(days: ir.Table, cutoff: date) -> ir.Table:
         value_sum=bought.value.sum().over(whole),
         value_max=bought.value.max().over(whole),
     )
-    bought = bought.mutate(
-        gap_place=ibis.row_number().over(ibis.window(group_by="customer_id", order_by=bought.gap_days)),
-        deviation_squared=_deviation_squared(bought),
-    ).drop("value_sum")
+    bought = bought.mutate(deviation_squared=_deviation_squared(bought)).drop("value_sum")
     if "channel" not in bought.columns:
         return bought
     last = (bought.age_days == bought.hiatus_days).ifelse(bought.channel, ibis.null("string"))
-    return bought.mutate(channel_last=last.max().over(whole))
+    return bought.mutate(channel_last=last.max().over(ibis.window(group_by="customer_id")))
+
+
+def _bought(days: ir.Table, cutoff: date) -> ir.Table:
+    bought = days.filter(days.is_purchase).drop("is_purchase", *set(days.columns) & {"are_cents"})
+    return bought.mutate(
+        value=ibis.greatest(bought.net, ibis.literal(0).cast(bought.net.type())),
+        age_days=ibis.literal(cutoff).delta(bought.day, unit="day"),
+    )
+
+
+def _in_64_bits(amounts: dict[str, ir.NumericValue]) -> dict[str, ir.Value]:
+    sums: dict[str, ir.Value] = {name: in_cents(x).sum().cast(CENTS) for name, x in amounts.items()}
+    same = [are_cents(x) | x.isnull() for x in amounts.values()]
+    return sums | {"are_cents": reduce(and_, same).all()}
 
 
 def _channel_of_first_order(orders: ir.Table) -> ir.StringValue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import pandas as pd
 from churnlab.config import Evaluation, Features
 from churnlab.errors import DataError
 from churnlab.features.outcomes import outcomes
+from churnlab.features.sample import Sample, sample_within
 from churnlab.features.signals import NOTHING, Signals
 from churnlab.features.snapshots import feature_spec, money_scale_at, snapshot, snapshot_cutoffs
 from churnlab.features.spec import FeatureSpec
@@ -59,7 +60,9 @@ class LearningPlan:
     spec
         Columns of every snapshot.
     money_scale
-        Unit in which models see money: the median purchase-day value of the history.
+        Unit in which models see money: the median purchase-day value of the customers learned from.
+    sample
+        The customers learned from; None: all.
     """
 
     cutoff: date
@@ -70,6 +73,12 @@ class LearningPlan:
     year_before: tuple[date, ...]
     spec: FeatureSpec
     money_scale: float
+    sample: Sample | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of who was learned from."""
+        return () if self.sample is None else (self.sample.note,)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""
@@ -82,6 +91,7 @@ class LearningPlan:
             "year_before": [day.isoformat() for day in self.year_before],
             "spec": self.spec.to_dict(),
             "money_scale": self.money_scale,
+            **({} if self.sample is None else {"sample": self.sample.to_dict()}),
         }
 
     @classmethod
@@ -96,13 +106,14 @@ class LearningPlan:
             year_before=tuple(date.fromisoformat(day) for day in saved["year_before"]),
             spec=FeatureSpec.from_dict(saved["spec"]),
             money_scale=saved["money_scale"],
+            sample=Sample(**saved["sample"]) if "sample" in saved else None,
         )
 
 
 def learning_plan(
     orders: ir.Table, cutoff: date, horizon_days: int, settings: Features, signals: Signals = NOTHING
 ) -> LearningPlan:
-    """Lay out the snapshots that the history up to `cutoff` allows.
+    """Lay out the snapshots that the history up to `cutoff` and the budget of rows allow.
 
     Raises
     ------
@@ -115,6 +126,7 @@ def learning_plan(
         raise DataError(f"orders: no purchase up to {cutoff}: choose a later cutoff")
     windows = outcome_windows(first, cutoff, horizon_days, settings)
     earliest = (min([*windows.snapshots, cutoff]) - first).days + 1
+    sample = sample_within(known, [*windows.snapshots, cutoff], settings.max_training_rows)
     return LearningPlan(
         cutoff=cutoff,
         horizon_days=horizon_days,
@@ -123,8 +135,14 @@ def learning_plan(
         calibration=windows.calibration,
         year_before=windows.year_before,
         spec=feature_spec(known, settings, earliest, horizon_days, signals),
-        money_scale=money_scale_at(known, cutoff),
+        money_scale=money_scale_at(known if sample is None else sample.of(known), cutoff),
+        sample=sample,
     )
+
+
+def learned_from(orders: ir.Table, plan: LearningPlan) -> ir.Table:
+    """The orders of the customers learned from; those of a sample are set down as a table once."""
+    return orders if plan.sample is None else plan.sample.of(orders).cache()
 
 
 def outcome_windows(first: date, cutoff: date, horizon_days: int, settings: Features) -> OutcomeWindows:
@@ -170,7 +188,15 @@ def _year_before(
 def labelled_snapshots(
     orders: ir.Table, plan: LearningPlan, signals: Signals = NOTHING
 ) -> Iterator[pd.DataFrame]:
-    """One block per snapshot, newest first: customer_id, cutoff, features, churned, n_purchases, spend."""
+    """One block per snapshot, newest first: customer_id, cutoff, features, churned, n_purchases, spend.
+
+    Parameters
+    ----------
+    orders
+        Of whom to describe: for training those of :func:`learned_from`.
+    signals
+        Whole: what others tell of a customer counts too.
+    """
     for day in plan.snapshots:
         if day + timedelta(days=plan.label_days) > plan.cutoff:
             raise AssertionError(f"the outcomes of {day} are not known at {plan.cutoff}")
@@ -180,6 +206,12 @@ def labelled_snapshots(
         )
         block.insert(1, "cutoff", pd.Timestamp(day).as_unit("us"))
         yield block
+
+
+def stacked(blocks: Iterable[pd.DataFrame], current: pd.DataFrame) -> pd.DataFrame:
+    """The blocks of :func:`labelled_snapshots` below each other; without any, no row of `current`."""
+    gathered = list(blocks)
+    return pd.concat(gathered, ignore_index=True) if gathered else current.iloc[:0]
 
 
 def current_snapshot(

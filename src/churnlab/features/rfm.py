@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from churnlab.features.exact import counted, exact, ratio
-from churnlab.features.occasions import occasions
+from churnlab.features.exact import counted, ratio
+from churnlab.features.occasions import purchase_days
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -26,12 +26,12 @@ def rfm(orders: ir.Table, cutoff: date) -> ir.Table:
     -------
     customer_id and the columns of :func:`rfm_columns`, sorted by customer_id.
     """
-    visits = occasions(orders, cutoff)
+    visits = purchase_days(orders, cutoff)
     return visits.group_by("customer_id").aggregate(**rfm_columns(visits)).order_by("customer_id")
 
 
 def rfm_columns(visits: ir.Table) -> dict[str, ir.Value]:
-    """RFM as aggregates over one customer's occasions; all float64, times in days.
+    """RFM as aggregates over one customer's purchase days (value, age_days); all float64, times in days.
 
     frequency, recency, T and monetary_value are those of Fader, Hardie & Lee (2005): repeat purchase
     days; days from first to last purchase; days from first purchase to cutoff; mean value of the repeat
@@ -41,15 +41,15 @@ def rfm_columns(visits: ir.Table) -> dict[str, ir.Value]:
     """
     tenure = visits.age_days.max().cast("float64")
     hiatus = visits.age_days.min().cast("float64")
-    repeat = visits.number > 0
-    paid = counted(repeat & (visits.value > 0))
+    first, total = visits.value.argmax(visits.age_days), visits.value.sum()
+    paid = counted(visits.value > 0) - (first > 0).cast("float64")
     return {
-        "frequency": visits.number.max().cast("float64"),
+        "frequency": visits.count().cast("float64") - 1.0,
         "recency": tenure - hiatus,
         "T": tenure,
-        "monetary_value": ratio(exact(visits.value, where=repeat), paid).fill_null(0.0),
+        "monetary_value": ratio((total - first).cast("float64"), paid).fill_null(0.0),
         "paid_repeats": paid,
         "days_since_last_order": hiatus,
-        "first_order_value": exact(visits.value, where=visits.number == 0),
-        "total_spend": exact(visits.value),
+        "first_order_value": first.cast("float64"),
+        "total_spend": total.cast("float64"),
     }

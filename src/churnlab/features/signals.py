@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churnlab.errors import DataError
+from churnlab.features.buckets import Bucket
 from churnlab.features.customers import CONSENT, customer_features, customers_hold, known_rows
 from churnlab.features.encounters import (
     contact_features,
@@ -94,6 +95,14 @@ class Signals:
             A file is damaged.
         """
         return cls(*(_read(con, path) for path in (customers, interactions, contacts)))
+
+    def within(self, bucket: Bucket) -> Signals:
+        """What tells of a bucket's customers, and who names one of them as the one who referred them."""
+        return Signals(
+            customers=None if self.customers is None else _named_in(self.customers, bucket),
+            interactions=None if self.interactions is None else bucket.of(self.interactions),
+            contacts=None if self.contacts is None else bucket.of(self.contacts),
+        )
 
     def table(self, name: str) -> ir.Table:
         """The table of that name.
@@ -178,6 +187,13 @@ def unbound_signals(spec: FeatureSpec) -> Signals:
             if counts_on(spec, name)
         }
     )
+
+
+def _named_in(customers: ir.Table, bucket: Bucket) -> ir.Table:
+    """All rows of the bucket's customers and of those who ever named one of them as their referrer."""
+    named = customers.referrer.between(bucket.first, bucket.last)
+    own = customers.customer_id.between(bucket.first, bucket.last)
+    return customers.filter(own | customers.customer_id.isin(customers.filter(named).customer_id))
 
 
 def _check_columns(name: str, columns: Mapping[str, Any] | tuple[str, ...], spec: FeatureSpec) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from churnlab.config import Features
 from churnlab.errors import DataError
 from churnlab.features.behaviour import behaviour_columns, return_columns
-from churnlab.features.occasions import REQUIRED, TYPES, customer_days, with_history
+from churnlab.features.occasions import REQUIRED, TYPES, cached_days, customer_days, with_history
 from churnlab.features.rfm import rfm_columns
 from churnlab.features.signals import (
     NOTHING,
@@ -125,11 +125,23 @@ def snapshot(
     DataError
         orders lacks a column, or a table of `signals` cannot bear the spec.
     """
+    table = snapshot_table(orders, cutoff, spec, money_scale, signals)
+    return table.order_by("customer_id").to_pyarrow().to_pandas()
+
+
+def snapshot_table(
+    orders: ir.Table,
+    cutoff: date,
+    spec: FeatureSpec,
+    money_scale: float | None = None,
+    signals: Signals = NOTHING,
+) -> ir.Table:
+    """What :func:`snapshot` gives, in no order, left to the engine."""
     _check_columns(orders, spec)
     check_signals(signals, spec, cutoff)
-    days = customer_days(orders, cutoff).cache()
+    days = cached_days(orders, cutoff, _wanted(spec))
     scale = _median_value(days) if money_scale is None else money_scale
-    return _features(days, cutoff, spec, scale, signals).to_pyarrow().to_pandas()
+    return _features(days, cutoff, spec, scale, signals)
 
 
 def feature_names(spec: FeatureSpec) -> list[str]:
@@ -153,7 +165,7 @@ def _features(
     buyers = bought.group_by("customer_id").aggregate(first_day=bought.day.min())
     for told in signal_features(buyers, cutoff, spec, signals):
         described = described.join(told, "customer_id")
-    return described.order_by("customer_id")
+    return described
 
 
 def money_scale_at(orders: ir.Table, cutoff: date) -> float:
@@ -165,6 +177,12 @@ def _median_value(days: ir.Table) -> float:
     paid = days.filter(days.is_purchase & (days.net > 0))
     median = paid.net.cast("float64").median().to_pyarrow().as_py()
     return 1.0 if median is None else float(median)
+
+
+def _wanted(spec: FeatureSpec) -> list[str]:
+    """The columns of orders, besides the amount, that the spec's features are made of."""
+    money = ["gross"] * (spec.has_discount or spec.has_returns) + ["returned"] * spec.has_returns
+    return [*money, *_needed(spec)]
 
 
 def _needed(spec: FeatureSpec) -> list[str]:

@@ -62,6 +62,11 @@ class BtydModels:
             out[f"btyd_spend_{name}"] = purchases * order_value
         return pd.DataFrame(out, index=rfm.index)
 
+    def p_no_purchase(self, rfm: pd.DataFrame, horizon_days: int) -> pd.DataFrame:
+        """The columns btyd_p_no_purchase_* of :meth:`columns`, from frequency, recency and T (days) alone."""
+        found = {name: model.p_no_purchase(rfm, horizon_days) for name, model in self.families.items()}
+        return pd.DataFrame(found, index=rfm.index).add_prefix("btyd_p_no_purchase_")
+
     def summary(self) -> dict[str, Any]:
         """What a reader should know of the fits: which were made, how well, and Gamma-Gamma's assumption.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import lightgbm as lgb
@@ -11,10 +12,12 @@ import pandas as pd
 
 from churnlab.config import Churn
 from churnlab.errors import ModelError
+from churnlab.models.patterns import Patterns
 from churnlab.models.targets import Target
 
 OBJECTIVE = {Target.CHURN: "binary", Target.REPEATS: "poisson", Target.SPEND: "gamma"}
 FEWEST_ROUNDS = 5
+FEWEST_ROWS = 5_000  # for which to look for rows alike; either way gives the same links
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,10 @@ class Boosted:
 
     def link(self, frame: pd.DataFrame, base: np.ndarray) -> np.ndarray:
         """Prediction on the link scale. `base`, BTYD's answer, is not looked at: see :func:`fit_boosted`."""
-        return self._booster.predict(_matrix(frame, self.features), raw_score=True) + self.log_scale
+        matrix = _matrix(frame, self.features)
+        if self._patterns is None or len(frame) < FEWEST_ROWS:
+            return self._booster.predict(matrix, raw_score=True) + self.log_scale
+        return self._patterns.link(matrix.T) + self.log_scale
 
     @property
     def base_coef(self) -> np.ndarray:
@@ -53,8 +59,16 @@ class Boosted:
 
     def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
         """SHAP values on the link scale (Lundberg et al. 2020), columns `features`."""
-        values = self._booster.predict(_matrix(frame, self.features), pred_contrib=True)
-        return pd.DataFrame(values[:, :-1], index=frame.index, columns=list(self.features))
+        matrix = _matrix(frame, self.features)
+        if self._patterns is None:
+            values = self._booster.predict(matrix, pred_contrib=True)[:, :-1]
+        else:
+            values = self._patterns.contributions(matrix.T).T
+        return pd.DataFrame(values, index=frame.index, columns=list(self.features), copy=False)
+
+    @cached_property
+    def _patterns(self) -> Patterns | None:
+        return Patterns.of(self._booster)
 
 
 def fit_boosted(
@@ -145,4 +159,5 @@ def _scale(target: Target, y: np.ndarray, weight: np.ndarray) -> float:
 
 
 def _matrix(frame: pd.DataFrame, features: tuple[str, ...]) -> np.ndarray:
-    return frame[list(features)].to_numpy(float)
+    own = frame if tuple(frame.columns) == features else frame[list(features)]
+    return own.to_numpy(float)

@@ -68,17 +68,20 @@ class Forecaster:
         """
         families = next(iter(shares.values())).shape[1]
         blend, members = self.blends[Target.CHURN], self.members[Target.CHURN]
+        heard = {name: model for name, model in members.items() if blend.share(name) > 0}
         weights = np.full(families, (blend.share("btyd") + 1 - blend.trust) / families)
-        parts = []
-        for name, model in members.items():
-            if blend.share(name) > 0:
-                parts.append(model.contributions(features) * blend.share(name))
-                if len(model.base_coef):
-                    weights = weights + blend.share(name) * model.base_coef
-        total = pd.DataFrame({name: part @ weights for name, part in shares.items()}, index=features.index)
-        for part in parts:
-            total = total.add(part, fill_value=0.0)
-        return total
+        for name, model in heard.items():
+            if len(model.base_coef):
+                weights = weights + blend.share(name) * model.base_coef
+        names = sorted({*shares, *(name for model in heard.values() for name in model.features)})
+        total = np.zeros((len(names), len(features)))
+        for name, part in shares.items():
+            total[names.index(name)] = sum(part[:, k] * weight for k, weight in enumerate(weights))
+        for member, model in heard.items():
+            parts = model.contributions(features)
+            for name in model.features:
+                total[names.index(name)] += parts[name].to_numpy() * blend.share(member)
+        return pd.DataFrame(total.T, index=features.index, columns=names, copy=False)
 
 
 def links(members: Members, features: pd.DataFrame, base: np.ndarray) -> dict[str, np.ndarray]:

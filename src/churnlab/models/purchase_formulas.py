@@ -15,7 +15,7 @@ Fader & Hardie (2005), "A note on deriving the Pareto/NBD model and related expr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
@@ -24,10 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, exprel, gammaln
 
+from churnlab.models.distinct import distinct
+
 Floats = NDArray[np.float64]
 
 BETA_NODES = 192
 LEGENDRE_NODES = 48
+ROWS_AT_ONCE = 1024  # customers by nodes stay in the processor's cache
 _TAIL = 38.0  # e-folds after which an integrand is below the rounding error of what precedes it
 _SMALLEST_Q = 1e-280
 
@@ -86,14 +89,21 @@ class BetaGeometricNBD:
 
         The expectation in Fader, Hardie & Lee (2005), eq. (10), before it is written with 2F1.
         """
+        alive = self.p_alive(x, t_x, T)
+
+        def if_alive(x: Floats, T: Floats) -> Floats:
+            return in_parts(lambda x, T: self._purchases_if_alive(x, T, horizons), x, T)
+
+        return alive[:, None] * once_each(if_alive, x, T)
+
+    def _purchases_if_alive(self, x: Floats, T: Floats, horizons: Sequence[float]) -> Floats:
         survived, which = np.unique(x + self.may_drop_at_first, return_inverse=True)
         q, weight = (nodes[which] for nodes in beta_nodes(self.a, self.b + survived))
-        alive = self.p_alive(x, t_x, T)
         out = np.empty((len(x), len(horizons)))
         for column, horizon in enumerate(horizons):
             log_growth = np.log1p(q * (horizon / (self.alpha + T))[:, None])
             purchases = -np.expm1(-(self.r + x)[:, None] * log_growth) / q
-            out[:, column] = alive * (weight * purchases).sum(axis=1)
+            out[:, column] = (weight * purchases).sum(axis=1)
         return out
 
     def _log_odds_gone(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
@@ -130,9 +140,11 @@ class ParetoNBD:
         Given alive, the purchase rate Gamma(r + x, alpha + T) and dropout rate Gamma(s, beta + T) are
         independent.
         """
-        purchase, _ = first_event(
-            self.r + x, self.alpha + T, self.s, self.beta + T, np.full_like(T, horizon), self.nodes
-        )
+
+        def first_to_buy(x: Floats, T: Floats) -> Floats:
+            return in_parts(lambda x, T: self._first_event(x, T, np.full_like(T, horizon))[0], x, T)
+
+        purchase = once_each(first_to_buy, x, T)
         return 1.0 - self.p_alive(x, t_x, T) * np.clip(purchase, 0.0, 1.0)
 
     def expected_purchases(self, x: Floats, t_x: Floats, T: Floats, horizons: Sequence[float]) -> Floats:
@@ -144,11 +156,15 @@ class ParetoNBD:
 
     def _log_odds_gone(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
         """log(L_dropped_out / L_alive), both divided by what the last purchase already settled."""
-        _, dropout = first_event(self.r + x, self.alpha + t_x, self.s, self.beta + t_x, T - t_x, self.nodes)
+        dropout = in_parts(lambda x, t_x, T: self._first_event(x, t_x, T - t_x)[1], x, t_x, T)
         survival = (self.r + x) * np.log1p((T - t_x) / (self.alpha + t_x))
         survival = survival + self.s * np.log1p((T - t_x) / (self.beta + t_x))
         with np.errstate(divide="ignore"):  # no time since the last purchase: certainly alive
             return survival + np.log(dropout)
+
+    def _first_event(self, x: Floats, weeks: Floats, span: Floats) -> tuple[Floats, Floats]:
+        """:func:`first_event` within `span` from so many `weeks` after the first purchase."""
+        return first_event(self.r + x, self.alpha + weeks, self.s, self.beta + weeks, span, self.nodes)
 
 
 def formulas(family: str, params: Mapping[str, float]) -> Formulas:
@@ -156,6 +172,18 @@ def formulas(family: str, params: Mapping[str, float]) -> Formulas:
     if family == "paretonbd":
         return ParetoNBD(params["r"], params["alpha"], params["s"], params["beta"])
     return BetaGeometricNBD(params["r"], params["alpha"], params["a"], params["b"], family == "mbgnbd")
+
+
+def once_each(answer: Callable[..., Floats], *columns: Floats) -> Floats:
+    """`answer(*columns)`, asked once per distinct row; what it says of a row depends on that row alone."""
+    kind, first = distinct(*columns)
+    return answer(*(column[first] for column in columns))[kind]
+
+
+def in_parts(answer: Callable[..., Floats], *columns: Floats) -> Floats:
+    """`answer(*columns)`, asked for `ROWS_AT_ONCE` rows at a time."""
+    starts = range(0, max(len(columns[0]), 1), ROWS_AT_ONCE)
+    return np.concatenate([answer(*(c[at : at + ROWS_AT_ONCE] for c in columns)) for at in starts])
 
 
 def first_event(

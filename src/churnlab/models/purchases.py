@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 
 from churnlab.errors import ModelError
 from churnlab.models.fitting import NUMERIC_ERRORS, FitStep, Outcome, quietly, rounded
+from churnlab.models.large_fits import finished, thinned
 from churnlab.models.purchase_formulas import Floats, Formulas, ParetoNBD, formulas
 
 DAYS_PER_WEEK = 7.0
@@ -26,7 +27,6 @@ FLOOR, CEILING = 1e-9, 1e4
 LEAST_BETA_WEIGHT = 1e-3
 FARTHEST_DAYS = 36525.0
 CHUNK_ROWS = 16384
-MAX_FIT_CUSTOMERS = 50_000
 
 # Where the optimisers begin, times as shares of the longest T: as lifetimes does; few purchases; many
 # purchases.
@@ -72,13 +72,13 @@ class PurchaseModel:
 
     def p_alive(self, rfm: pd.DataFrame) -> Floats:
         """P(the customer has not dropped out by the cutoff). BG/NBD says 1 where frequency is 0."""
-        return _per_history(rfm, self._formulas().p_alive)
+        return _per_customer(rfm, self._formulas().p_alive)
 
     def p_no_purchase(self, rfm: pd.DataFrame, horizon_days: float) -> Floats:
         """P(no purchase within `horizon_days` after the cutoff); at least 1 - p_alive."""
         weeks = _horizon_weeks(horizon_days)
         predict = self._formulas().p_no_purchase
-        return np.clip(_per_history(rfm, lambda x, t_x, T: predict(x, t_x, T, weeks)), 0.0, 1.0)
+        return np.clip(_per_customer(rfm, lambda x, t_x, T: predict(x, t_x, T, weeks)), 0.0, 1.0)
 
     def expected_purchases(self, rfm: pd.DataFrame, horizon_days: float) -> Floats:
         """E[purchases within `horizon_days` after the cutoff]."""
@@ -88,7 +88,7 @@ class PurchaseModel:
         """E[purchases within h days after the cutoff], one column per h of `horizons_days`."""
         weeks = [_horizon_weeks(days) for days in horizons_days]
         predict = self._formulas().expected_purchases
-        found = _per_history(rfm, lambda x, t_x, T: predict(x, t_x, T, weeks))
+        found = _per_customer(rfm, lambda x, t_x, T: predict(x, t_x, T, weeks))
         return found.reshape(len(rfm), len(weeks))
 
     def median_days_to_next_purchase(self, rfm: pd.DataFrame) -> Floats:
@@ -104,7 +104,7 @@ class PurchaseModel:
                 weeks = (alpha + T) * np.expm1(math.log(2.0) / (r + x))
             return np.minimum(weeks * DAYS_PER_WEEK, FARTHEST_DAYS)
 
-        return _per_history(rfm, median)
+        return _per_customer(rfm, median)
 
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON-ready values."""
@@ -150,7 +150,9 @@ def fit_family(rfm: pd.DataFrame, family: str, penalizers: Sequence[float]) -> F
 
     Equal histories are pooled; the result depends neither on the order of rows nor on how often it is asked
     for. Beyond 50,000 distinct histories, 50,000 customers evenly spaced in the order of (frequency, recency,
-    T) are learnt from. A parameter on the border of the family (no dropout at all, say) stays just off it.
+    T) are learnt from first, and BG/NBD and MBG/NBD are finished on all from there; the likelihood of
+    Pareto/NBD is too dear for that. A parameter on the border of the family (no dropout at all, say) stays
+    just off it.
 
     Parameters
     ----------
@@ -172,10 +174,9 @@ def fit_family(rfm: pd.DataFrame, family: str, penalizers: Sequence[float]) -> F
     if (pooled["frequency"] > 0).sum() == 0:
         detail = f"no customer of {len(rfm)} bought on a second day"
         return Fit(None, [FitStep(family, None, "too little data", detail)])
-    learnt_from = _thinned(pooled, MAX_FIT_CUSTOMERS)
     steps = []
     for penalizer in penalizers:
-        params, step = _attempt(learnt_from, family, float(penalizer))
+        params, step = _attempt(pooled, family, float(penalizer))
         steps.append(step)
         if params is not None:
             return Fit(_model(pooled, family, float(penalizer), params), steps)
@@ -258,7 +259,7 @@ def _estimate(pooled: pd.DataFrame, family: str, penalizer: float) -> tuple[list
         import lifetimes  # noqa: PLC0415 - it changes the warning filters when imported
 
         if family == "paretonbd":
-            return _estimate_pareto(lifetimes.ParetoNBDFitter, pooled, penalizer)
+            return _estimate_pareto(lifetimes.ParetoNBDFitter, thinned(pooled), penalizer)
         fitter = {"bgnbd": lifetimes.BetaGeoFitter, "mbgnbd": lifetimes.ModifiedBetaGeoFitter}[family]
         return _estimate_beta_geometric(fitter, pooled, penalizer)
 
@@ -266,7 +267,26 @@ def _estimate(pooled: pd.DataFrame, family: str, penalizer: float) -> tuple[list
 def _estimate_beta_geometric(
     fitter: Callable[..., Any], pooled: pd.DataFrame, penalizer: float
 ) -> tuple[list[float] | None, str]:
-    """BG/NBD or MBG/NBD by lifetimes' BFGS, from the first start that converges."""
+    """BG/NBD or MBG/NBD by lifetimes' BFGS; with many histories, from the optimum of a part of them."""
+    learnt_from = thinned(pooled)
+    model, finding = _first_optimum(fitter, learnt_from, penalizer)
+    if model is None:
+        return None, finding
+    r, alpha, a, b = (float(value) for value in model.params_)
+    if len(learnt_from) == len(pooled):
+        return [r, alpha, a, b], ""
+    x, t_x, T, weights = (pooled[name].to_numpy() for name in (*HISTORY, "weights"))
+    longest = float(T.max())
+    arguments = (x.astype(np.int64), t_x / longest, T / longest, weights, penalizer)
+    near = np.log([r, alpha / longest, a, b])
+    r, alpha, a, b = np.exp(finished(model._negative_log_likelihood, near, model._hessian_, arguments))
+    return [float(value) for value in (r, alpha * longest, a, b)], ""
+
+
+def _first_optimum(
+    fitter: Callable[..., Any], pooled: pd.DataFrame, penalizer: float
+) -> tuple[Any | None, str]:
+    """The fit from the first start that converges, or None and why."""
     from lifetimes.utils import ConvergenceError  # noqa: PLC0415
 
     finding = ""
@@ -289,7 +309,7 @@ def _estimate_beta_geometric(
                 if not hasattr(model, "params_"):
                     finding = type(error).__name__
             if hasattr(model, "params_"):
-                return [float(value) for value in model.params_], ""
+                return model, ""
     return None, finding
 
 
@@ -388,28 +408,10 @@ def _pooled(rfm: pd.DataFrame) -> pd.DataFrame:
     return counted.assign(recency=counted["recency"] / DAYS_PER_WEEK, T=counted["T"] / DAYS_PER_WEEK)
 
 
-def _thinned(pooled: pd.DataFrame, customers: int) -> pd.DataFrame:
-    """`pooled`; if it has more rows, `customers` of them, evenly spaced in the order of their histories."""
-    if len(pooled) <= customers:
-        return pooled
-    upto = pooled["weights"].cumsum().to_numpy()
-    place = (np.arange(customers) + 0.5) * (upto[-1] / customers)
-    drawn = np.bincount(np.searchsorted(upto, place, side="right"), minlength=len(pooled))
-    return pooled.assign(weights=drawn)[drawn > 0].reset_index(drop=True)
-
-
-def _per_history(rfm: pd.DataFrame, predict: Callable[[Floats, Floats, Floats], Floats]) -> Floats:
-    """`predict(x, t_x, T)` (weeks) once per distinct history, in chunks, spread over the rows of `rfm`."""
-    histories = _histories(rfm)
-    if histories.empty:
-        return np.empty(0)
-    row = histories.groupby(HISTORY, sort=False).ngroup().to_numpy()
-    distinct = histories[~pd.Series(row).duplicated().to_numpy()].to_numpy()
-    chunks = np.split(distinct, range(CHUNK_ROWS, len(distinct), CHUNK_ROWS))
-    found = [
-        predict(chunk[:, 0], chunk[:, 1] / DAYS_PER_WEEK, chunk[:, 2] / DAYS_PER_WEEK) for chunk in chunks
-    ]
-    return np.concatenate(found)[row]
+def _per_customer(rfm: pd.DataFrame, predict: Callable[[Floats, Floats, Floats], Floats]) -> Floats:
+    """`predict(x, t_x, T)` (weeks) of each row of `rfm`."""
+    frequency, recency, T = _histories(rfm).to_numpy().T.copy()
+    return predict(frequency, recency / DAYS_PER_WEEK, T / DAYS_PER_WEEK)
 
 
 def _histories(rfm: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from itertools import combinations
@@ -9,8 +10,10 @@ from math import factorial
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from churnlab.features.words import absent, per_year, plain_words
+from churnlab.models.distinct import distinct
 
 # Features that tell the same story count together, so that three reasons are three stories.
 STORIES = {
@@ -95,59 +98,116 @@ def reasons(contributions: pd.DataFrame, features: pd.DataFrame, typical_silence
     Returns
     -------
     Series
-        A list of up to three sentences per row, strongest first.
+        A list of up to three sentences per row, strongest first; Arrow's list of strings.
     """
-    names = np.array(list(contributions.columns), dtype=object)
-    values = contributions.to_numpy(float)
-    stories = sorted({_story(name) for name in names})
-    sums = np.column_stack([values[:, _members(names, s)].sum(axis=1) for s in stories])
-    strongest = {s: _strongest(values, sums[:, k], names, s) for k, s in enumerate(stories)}
-    order = np.argsort(-np.abs(sums), axis=1, kind="stable")[:, :REASONS]
-    cells = {name: features[name].to_numpy(float) for name in names}
-    days, gaps = (features[name].to_numpy(float) for name in ("days_since_last_order", "gap_mean_days"))
-    texts = []
-    for row, picked in enumerate(order):
-        told = [(stories[k], sums[row, k]) for k in picked]
-        texts.append(
-            [
-                _silence(days[row], gaps[row], typical_silence, pull)
-                if story == "silence"
-                else _sentence(strongest[story][row], cells[strongest[story][row]][row], pull)
-                for story, pull in told
-            ]
-        )
-    return pd.Series(texts, index=features.index, dtype=object)
+    names = list(contributions.columns)
+    values = contributions.to_numpy(float).T
+    columns = _columns_of_stories(names)
+    sums = np.column_stack([_added(values[own]) for own in columns.values()])
+    picked = _hardest(np.abs(sums), REASONS)
+    book = _Book()
+    for number, (story, own) in enumerate(columns.items()):
+        rows, place = np.nonzero(picked == number)
+        pull = sums[rows, number]
+        if story == "silence":
+            days, gaps = (
+                features[name].to_numpy(float)[rows] for name in ("days_since_last_order", "gap_mean_days")
+            )
+            book.write(rows, place, *_silences(days, gaps, typical_silence, pull))
+            continue
+        strongest = np.argmax(values[own][:, rows] * np.sign(pull), axis=0)
+        for k, column in enumerate(own):
+            at = np.flatnonzero(strongest == k)
+            figures = features[names[column]].to_numpy(float)[rows[at]]
+            book.write(rows[at], place[at], *_sentences(names[column], figures, pull[at]))
+    return as_lists(book.read(picked.shape), features.index)
 
 
-def _members(names: np.ndarray, story: str) -> np.ndarray:
-    return np.array([_story(name) == story for name in names])
+def as_lists(texts: pa.Array, index: pd.Index) -> pd.Series:
+    """As many texts to each row of `index` as there are, in order."""
+    each = len(texts) // max(len(index), 1)
+    starts = pa.array(np.arange(len(index) + 1, dtype=np.int32) * each)
+    lists = pa.ListArray.from_arrays(starts, texts)
+    return pd.Series(lists, index=index, dtype=pd.ArrowDtype(lists.type))
 
 
-def _strongest(values: np.ndarray, total: np.ndarray, names: np.ndarray, story: str) -> np.ndarray:
-    """Per row the story's feature that pulls hardest in the direction of the story as a whole."""
-    columns = np.flatnonzero(_members(names, story))
-    pull = values[:, columns] * np.sign(total)[:, None]
-    return names[columns[np.argmax(pull, axis=1)]]
+class _Book:
+    """Sentences by number, and which number stands in which row and place."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._entries: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def write(self, rows: np.ndarray, places: np.ndarray, which: np.ndarray, texts: list[str]) -> None:
+        """`texts[which[i]]` stands in row `rows[i]` and place `places[i]`."""
+        self._entries.append((rows, places, which + len(self._texts)))
+        self._texts += texts
+
+    def read(self, shape: tuple[int, ...]) -> pa.Array:
+        """All of (rows, places), row by row."""
+        numbers = np.zeros(shape, dtype=np.int64)
+        for rows, places, which in self._entries:
+            numbers[rows, places] = which
+        return pa.array(self._texts, pa.string()).take(pa.array(numbers.ravel()))
+
+
+def _columns_of_stories(names: list[str]) -> dict[str, list[int]]:
+    columns: dict[str, list[int]] = {}
+    for column, name in enumerate(names):
+        columns.setdefault(_story(name), []).append(column)
+    return dict(sorted(columns.items()))
+
+
+def _added(values: np.ndarray) -> np.ndarray:
+    """The sum of rows, added one after the other: the same to the bit however many columns there are."""
+    total = np.zeros(values.shape[1])
+    for row in values:
+        total += row
+    return total
+
+
+def _hardest(strength: np.ndarray, most: int) -> np.ndarray:
+    """Per row the columns of its greatest values, greatest first; of equal ones the first comes first."""
+    left, every = strength.copy(), np.arange(len(strength))
+    picked = np.empty((len(strength), min(most, strength.shape[1])), dtype=np.int64)
+    for place in range(picked.shape[1]):
+        picked[:, place] = left.argmax(axis=1)
+        left[every, picked[:, place]] = -1.0
+    return picked
 
 
 def _story(name: str) -> str:
     return next((story for story, pattern in STORIES.items() if re.fullmatch(pattern, name)), "other")
 
 
-def _silence(days: float, usual_gap: float, typical: float, pull: float) -> str:
+def _sentences(name: str, figures: np.ndarray, pull: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Which of the distinct sentences stands for each row, and those sentences."""
+    sign = np.sign(pull)
+    which, first = distinct(figures, sign)
+    words, figure = plain_words(name), _figure(name)
+    head = f"{words[0].upper()}{words[1:]}"
+    told = zip(figures[first].tolist(), sign[first].tolist(), strict=True)
+    return which, [f"{head}: {figure(value)}, {_effect(pull)}" for value, pull in told]
+
+
+def _silences(
+    days: np.ndarray, gaps: np.ndarray, typical: float, pull: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
+    """As :func:`_sentences`; days and gaps are told in whole days."""
+    mild = (pull < 0) & (gaps < days) & (days < typical)
+    columns = np.rint(days), np.rint(gaps), mild, np.sign(pull)
+    which, first = distinct(*columns)
+    return which, [_silence(*row) for row in zip(*(c[first].tolist() for c in columns), strict=True)]
+
+
+def _silence(days: float, usual_gap: float, mild: bool, pull: float) -> str:
     """The story of silence told in days, whichever of its features pulled."""
     told = f"{days:,.0f} days since the last order"
-    if pull < 0 and usual_gap < days < typical:
+    if mild:
         # where most have gone quiet for good, a long silence may still be a good sign
         return f"{told}, above a usual gap of {usual_gap:,.0f} but below most customers', {_effect(pull)}"
-    rhythm = "" if np.isnan(usual_gap) else f", against a usual gap of {usual_gap:,.0f}"
+    rhythm = "" if math.isnan(usual_gap) else f", against a usual gap of {usual_gap:,.0f}"
     return f"{told}{rhythm}, {_effect(pull)}"
-
-
-def _sentence(name: str, value: float, pull: float) -> str:
-    words = plain_words(name)
-    known = absent(name) if np.isnan(value) else _figure(name, value)
-    return f"{words[0].upper()}{words[1:]}: {known}, {_effect(pull)}"
 
 
 def _effect(pull: float) -> str:
@@ -156,12 +216,23 @@ def _effect(pull: float) -> str:
     return f"which {'raises' if pull > 0 else 'lowers'} the risk"
 
 
-def _figure(name: str, value: float) -> str:
+def _figure(name: str) -> Callable[[float], str]:
+    """How the values of a feature are told."""
+    unknown, told = absent(name), _known(name)
+    return lambda value: unknown if math.isnan(value) else told(value)
+
+
+def _known(name: str) -> Callable[[float], str]:
     if name == "weekday_last":
-        return ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")[int(value)]
+        days = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+        return lambda value: days[int(value)]
     if name.startswith("is_"):
-        return "yes" if value else "no"
+        return lambda value: "yes" if value else "no"
     if re.search(r"share|\d+d_of_|csat_", name):
-        return f"{value:.0%}"
-    value = value * per_year(name)
+        return lambda value: f"{value:.0%}"
+    times = per_year(name)
+    return lambda value: _number(value * times)
+
+
+def _number(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else f"{value:,.2f}"

@@ -13,6 +13,7 @@ import pandas as pd
 from churnlab.errors import ModelError
 from churnlab.features.gates import FEWEST_VALUES
 from churnlab.models.fitting import NUMERIC_ERRORS, FitStep, quietly, rounded
+from churnlab.models.large_fits import finished, thinned
 from churnlab.models.purchase_formulas import Floats
 
 CEILING = 1e4
@@ -207,31 +208,47 @@ def _verdict(found: tuple[float, ...], penalizer: float, pooled_mean: float) -> 
 
 
 def _estimate(pooled: pd.DataFrame, penalizer: float) -> tuple[float, ...]:
-    """(p, q, v) from lifetimes' BFGS at the first start that converges; empty if none does."""
-    with quietly():
-        from lifetimes import GammaGammaFitter  # noqa: PLC0415 - it changes the warning filters when imported
-        from lifetimes.utils import ConvergenceError  # noqa: PLC0415
+    """(p, q, v) from lifetimes' BFGS at the first start that converges; empty if none does.
 
-        for tolerance in (1e-7, 1e-5):
-            for start in _STARTS:
-                fitter = GammaGammaFitter(penalizer_coef=penalizer)
-                try:
-                    fitter.fit(
-                        pooled["repeats"],
-                        pooled["value"],
-                        weights=pooled["weights"],
-                        initial_params=np.log(start),
-                        tol=tolerance,
-                    )
-                except ConvergenceError:
+    With many rows the fit begins at the optimum of a part of them.
+    """
+    learnt_from = thinned(pooled)
+    with quietly():
+        model = _first_optimum(learnt_from, penalizer)
+        if model is None:
+            return ()
+        pqv = model.params_.to_numpy(np.float64)
+        if len(learnt_from) < len(pooled):
+            arguments = (*(pooled[name].to_numpy() for name in ("repeats", "value", "weights")), penalizer)
+            near = np.log(pqv)
+            pqv = np.exp(finished(model._negative_log_likelihood, near, model._hessian_, arguments))
+    return tuple(rounded(float(value)) for value in pqv)
+
+
+def _first_optimum(pooled: pd.DataFrame, penalizer: float) -> Any | None:
+    """The fit from the first start that converges."""
+    from lifetimes import GammaGammaFitter  # noqa: PLC0415 - it changes the warning filters when imported
+    from lifetimes.utils import ConvergenceError  # noqa: PLC0415
+
+    for tolerance in (1e-7, 1e-5):
+        for start in _STARTS:
+            fitter = GammaGammaFitter(penalizer_coef=penalizer)
+            try:
+                fitter.fit(
+                    pooled["repeats"],
+                    pooled["value"],
+                    weights=pooled["weights"],
+                    initial_params=np.log(start),
+                    tol=tolerance,
+                )
+            except ConvergenceError:
+                continue
+            except NUMERIC_ERRORS:
+                # Standard errors, unused here, cannot be computed; the parameters may be there all the same.
+                if not hasattr(fitter, "params_"):
                     continue
-                except NUMERIC_ERRORS:
-                    # Standard errors, unused here, cannot be computed; the parameters may be there all the
-                    # same.
-                    if not hasattr(fitter, "params_"):
-                        continue
-                return tuple(rounded(float(value)) for value in fitter.params_)
-    return ()
+            return fitter
+    return None
 
 
 def _facts(paid: pd.DataFrame, value: Floats) -> dict[str, Any]:

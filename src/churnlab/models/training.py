@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,17 @@ from churnlab.models.reasons import PLAYERS
 from churnlab.models.scorer import Scorer
 
 KEYS = ("customer_id", "cutoff")
+# What purchase and spend models read of a snapshot.
+BOOK_COLUMNS = (
+    "cutoff",
+    "frequency",
+    "recency",
+    "T",
+    "monetary_value",
+    "paid_repeats",
+    "first_order_value",
+)
+NO_GAP_DAYS = 36525.0  # a typical gap where nobody has bought twice: no silence is longer
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,7 @@ def fit_book(
     Parameters
     ----------
     snapshots
-        Labelled snapshots: customer_id, cutoff, features (money in the shop's currency).
+        Labelled snapshots: `BOOK_COLUMNS` at least (money in the shop's currency).
     current
         The snapshot at the plan's cutoff.
     progress
@@ -100,10 +112,9 @@ def fit_learners(
     settings: Churn,
 ) -> Forecaster:
     """Fit members, blend and calibration on the labelled snapshots."""
-    training = with_btyd(snapshots, book, plan)
     names = [name for name in current.columns if name not in KEYS]
-    usable = usable_features(training, current, names) if len(training) else names
-    return fit_forecaster(training, usable, plan, settings)
+    usable = usable_features(snapshots, current, names) if len(snapshots) else names
+    return fit_forecaster(with_btyd(snapshots, book, plan), usable, plan, settings)
 
 
 def assemble(
@@ -117,6 +128,8 @@ def assemble(
 ) -> Scorer:
     """The packaged scorer: models, plan, and the label cut points of today's base."""
     typical = {name: float(current[name].median()) for name in PLAYERS}
+    gap = float(current["gap_mean_days"].median())
+    typical["gap_mean_days"] = NO_GAP_DAYS if math.isnan(gap) else gap
     scorer = Scorer(plan, book.current, forecaster, 0.0, typical, clv, None, None, data_version)
     scorer = replace(scorer, carry=scorer.mean_log_growth(current))
     base = scorer.forecast(current)

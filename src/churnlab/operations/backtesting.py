@@ -17,7 +17,7 @@ from churnlab.config import Params
 from churnlab.data.ingestion import ingest
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
-from churnlab.evaluation.backtest import Backtest, backtest, measured, quiet, truth_after
+from churnlab.evaluation.backtest import Backtest, backtest, measured, of_everybody, quiet, truth_after
 from churnlab.features.gates import require_learnable
 from churnlab.features.signals import Signals
 
@@ -78,6 +78,7 @@ def backtest_source(
         with errors.status(f"backtest {cutoff}") if sys.stderr.isatty() else nullcontext():
             version = found.summary["data_version"]
             test = backtest(orders, cutoff, horizon, params, version, quiet, signals)
+            test = of_everybody(test, orders, signals, params.engine.bucket_customers)
         tables.append(test.predictions.assign(cutoff=cutoff) if len(days) > 1 else test.predictions)
         _tell(test, truth_after(orders, cutoff, horizon), errors)
     write_parquet(pd.concat(tables, ignore_index=True), out)

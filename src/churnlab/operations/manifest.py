@@ -48,11 +48,18 @@ class Manifest:
         """Add named figures."""
         self._figures |= figures
 
-    def file(self, path: Path) -> None:
-        """Add a written file's size and checksum."""
+    @property
+    def code_version(self) -> str:
+        """churnlab's version, and the commit of the project that runs it."""
+        code, number = commit(project_root()), _version("churnlab") or "unknown"
+        return f"{number}+{code.sha[:12]}{'.changed' if code.dirty else ''}" if code else number
+
+    def file(self, path: Path) -> str:
+        """Add a written file's size and SHA-256, and give the latter."""
         with path.open("rb") as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()
         self._figures["files"][path.name] = {"bytes": path.stat().st_size, "sha256": digest}
+        return digest
 
     def write(self, path: Path) -> None:
         """Write everything, with versions of code and libraries and peak memory (MiB)."""

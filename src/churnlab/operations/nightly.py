@@ -1,44 +1,90 @@
-"""Reads the source afresh, scores the base with a packaged model, writes scores, quarantine and manifest."""
+"""The nightly job: reads the source afresh, scores the base with a packaged model, publishes the scores."""
 
 from __future__ import annotations
 
-from datetime import date
+import shutil
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from churnlab.config import Params
 from churnlab.data.cautions import cautions
 from churnlab.data.ingestion import ingest
-from churnlab.engine import connect, write_parquet
-from churnlab.errors import DataError
+from churnlab.engine import connect, write_atomically, write_parquet
+from churnlab.errors import AwayError, DataError, SilentError
 from churnlab.features.signals import Signals
 from churnlab.models.scorer import Scorer
 from churnlab.operations.manifest import Manifest, params_version
 from churnlab.operations.promotion import training_id
 from churnlab.operations.provenance import project_root
-from churnlab.operations.scoring import FARTHEST_DAYS, SCORES, Provenance, score_customers
-from churnlab.operations.tracking import FetchedModel, fetch_model
+from churnlab.operations.run_log import RunLog
+from churnlab.operations.scoring import FARTHEST_DAYS, Provenance, write_scores
+from churnlab.operations.scratch import scratch
+from churnlab.operations.sinks.locks import exclusive
+from churnlab.operations.sinks.publication import Publication, RunIdentity, Sink
+from churnlab.operations.sinks.retrying import PassingError, Patience, persist
+from churnlab.operations.tracking import FetchedModel, fetch_model, is_registered
+from churnlab.operations.tracking_store import require_reachable
+
+T = TypeVar("T")
+QUIET = RunLog("quiet")
+FILES = ("scores.parquet", "quarantine.parquet")
 
 
-def score_source(
-    params: Params, as_of: date | None, model: str, out: Path, landing: Path | None = None
-) -> Path:
-    """Score every customer known on `as_of` and write scores.parquet, quarantine.parquet and manifest.json.
+def yesterday(params: Params, now: datetime) -> date | None:
+    """The last whole day at the place of business; where the source is not live, data.as_of, or None for the
+    data's own last day.
+
+    Parameters
+    ----------
+    now
+        With a time zone.
+    """
+    if params.data.dataset is not None or params.data.as_of is not None:
+        return params.data.as_of
+    return now.astimezone(ZoneInfo(params.data.timezone)).date() - timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to score.
+
+    Attributes
+    ----------
+    params
+        The whole of params.yaml.
+    as_of
+        Last day that is known; the data's last day if None.
+    model
+        `models:/NAME@ALIAS`, `models:/NAME/VERSION` or a folder, which needs no MLflow.
+    landing
+        Where an incremental source keeps what it has read.
+    patience
+        For how long to try again where a server does not answer.
+    """
+
+    params: Params
+    as_of: date | None
+    model: str
+    landing: Path | None = None
+    patience: Patience = field(default_factory=Patience)
+
+
+def score_source(job: Job, out: Path, log: RunLog = QUIET) -> Path:
+    """Score every customer known on the day and write scores.parquet, quarantine.parquet and manifest.json.
 
     The manifest comes last: where it is, the other two are whole.
 
     Parameters
     ----------
-    as_of
-        Last day that is known; the data's last day if None.
-    model
-        `models:/NAME@ALIAS`, `models:/NAME/VERSION` or a folder.
     out
         Folder that the files are written to.
-    landing
-        Where an incremental source keeps what it has read.
+    log
+        Told what is done.
 
     Returns
     -------
@@ -48,39 +94,127 @@ def score_source(
     Raises
     ------
     DataError
-        The source cannot be read, nobody is known on `as_of`, or a file cannot be written.
+        The source cannot be read, nobody is known on the day, or a file cannot be written.
     ModelError, TrackingError
         The model cannot be found or loaded.
+    TryLaterError
+        Another run writes to the folder, or MLflow does not answer.
     """
     manifest = Manifest()
-    with manifest.step("model"):
-        fetched = fetch_model(project_root(), model)
+    lock = out.absolute().with_name(f".{out.absolute().name}.lock")
+    with scratch() as folder, exclusive(lock, f"{out}: is being written"):
+        _score(job, folder, manifest, log)
+        for name in FILES:
+            _put(folder / name, out / name)
+        manifest.write(out / "manifest.json")
+    return out / "scores.parquet"
+
+
+def publish_source(
+    job: Job, sink: Sink, manifests: Path, log: RunLog = QUIET, *, restate: bool = False
+) -> Publication:
+    """Score every customer known on the day and put the list in the place of the date's earlier one.
+
+    Parameters
+    ----------
+    sink
+        Where lists are published.
+    manifests
+        Folder for as_of=DATE.json, written when all else is done.
+    restate
+        Keep the rows of an earlier list of the date.
+
+    Raises
+    ------
+    TryLaterError
+        Another run is at work on the date, or a server does not answer.
+    SinkError
+        The sink refuses.
+    DataError, ModelError, TrackingError
+        As :func:`score_source`.
+    """
+    manifest = Manifest()
+    with scratch() as folder, sink.lock(job.as_of) if job.as_of else nullcontext():
+        run = _score(job, folder, manifest, log)
+        with manifest.step("publish"), log.step("publish"):
+            done = sink.publish(
+                folder / "scores.parquet",
+                run,
+                datetime.now(UTC),
+                restate=restate,
+                quarantine=folder / "quarantine.parquet",
+            )
+        manifest.note(sink=sink.shown, revision=done.revision, published_at=done.published_at)
+        manifest.write(manifests / f"as_of={done.as_of}.json")
+    return done
+
+
+def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdentity:
+    """scores.parquet and quarantine.parquet in `folder`, everything else in `manifest`."""
+    params = job.params
+    with manifest.step("model"), log.step("model"):
+        fetched = _fetched(job)
         scorer = Scorer.load(fetched.folder)
     con = connect(params.engine)
-    with manifest.step("ingest"):
-        found = ingest(con, params.data, landing)
-        quarantine, orders = found.quarantine.to_pyarrow(), found.orders.to_pyarrow()
-    day = scoring_day(as_of, found.summary)
+    with manifest.step("ingest"), log.step("ingest"):
+        found = _patiently(lambda: ingest(con, params.data, job.landing), job)
+        write_parquet(found.quarantine.to_pyarrow(), folder / "quarantine.parquet")
+    day = scoring_day(job.as_of, found.summary)
     source = _provenance(fetched, scorer, found.summary["data_version"])
-    known = con.create_table("orders", orders)
-    signals = Signals.of(found.customers, found.interactions, found.contacts)
-    with manifest.step("score"):
-        scores = score_customers(known, scorer, day, params.decisions, source, signals)
-    table = pa.Table.from_pandas(scores, schema=SCORES, preserve_index=False)
-    with manifest.step("write"):
-        for name, content in (("quarantine", quarantine), ("scores", table)):
-            write_parquet(content, out / f"{name}.parquet")
-            manifest.file(out / f"{name}.parquet")
+    with manifest.step("score"), log.step("score") as told:
+        scored = write_scores(
+            found.orders,
+            scorer,
+            day,
+            params.decisions,
+            source,
+            folder / "scores.parquet",
+            Signals.of(found.customers, found.interactions, found.contacts),
+            bucket_customers=params.engine.bucket_customers,
+            told=told,
+        )
     rows = {name: found.summary[f"rows_{name}"] for name in ("read", "accepted", "quarantined")}
-    manifest.note(
-        rows={**rows, "scored": len(scores)},
+    noted = {"as_of": day, "rows": {**rows, "scored": scored}, **vars(source)}
+    log.tell("scored", **noted)
+    known = found.orders.filter(found.orders.day <= day)
+    notes = [*found.cautions, *cautions(known, day), *scorer.notes]
+    manifest.note(**noted, model_cutoff=scorer.plan.cutoff, params=params_version(params), notes=notes)
+    manifest.file(folder / "quarantine.parquet")
+    return RunIdentity(
         as_of=day,
-        params=params_version(params),
-        notes=[*found.cautions, *cautions(known.filter(known.day <= day), day), *scorer.notes],
         **vars(source),
+        params_version=params_version(params),
+        code_version=manifest.code_version,
+        rows=scored,
+        sha256=manifest.file(folder / "scores.parquet"),
     )
-    manifest.write(out / "manifest.json")
-    return out / "scores.parquet"
+
+
+def _put(file: Path, place: Path) -> None:
+    write_atomically(place, lambda temporary: shutil.copyfile(file, temporary))
+
+
+def _fetched(job: Job) -> FetchedModel:
+    """The model's files."""
+
+    def fetch() -> FetchedModel:
+        if is_registered(job.model):
+            require_reachable(project_root())
+        return fetch_model(project_root(), job.model)
+
+    return _patiently(fetch, job)
+
+
+def _patiently(action: Callable[[], T], job: Job) -> T:
+    """The action's answer; a server that is away is asked again for as long as the job bears."""
+
+    def attempt() -> T:
+        try:
+            return action()
+        except (SilentError, AwayError) as error:
+            raise PassingError(str(error)) from None
+
+    return persist(attempt, job.patience)
 
 
 def scoring_day(as_of: date | None, summary: dict[str, Any]) -> date:

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from datetime import date
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, TypeVar
 
+import ibis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from churnlab.config import Decisions
 from churnlab.decisions.customer_types import buying_style, lifecycle_type
 from churnlab.decisions.priority import best_actions
+from churnlab.engine import write_atomically
 from churnlab.errors import DataError
+from churnlab.features.buckets import customer_buckets
 from churnlab.features.plan import current_snapshot
 from churnlab.features.signals import NOTHING, Signals
+from churnlab.features.snapshots import snapshot_table
+from churnlab.models.reasons import as_lists
 from churnlab.models.scorer import Scorer
+from churnlab.operations.scoring_on_spark import is_on_spark, mapped
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -57,6 +69,8 @@ SCORES = pa.schema(
         "data_version": pa.string(),
     }
 )
+T = TypeVar("T")
+UNRANKED = SCORES.remove(SCORES.get_field_index("priority_rank"))
 FARTHEST_DAYS = 3650  # beyond ten years a next order date says nothing but "not expected"
 
 
@@ -69,15 +83,19 @@ class Provenance:
     data_version: str
 
 
-def score_customers(
+def write_scores(
     orders: ir.Table,
     scorer: Scorer,
     as_of: date,
     settings: Decisions,
     source: Provenance,
+    path: Path,
     signals: Signals = NOTHING,
-) -> pd.DataFrame:
-    """One finite row per customer known on `as_of`.
+    *,
+    bucket_customers: int,
+    told: Callable[[int, int], None] = lambda _done, _all: None,
+) -> int:
+    """Write one finite row per customer known on `as_of`, so many customers at a time.
 
     Parameters
     ----------
@@ -91,29 +109,131 @@ def score_customers(
         The `decisions` section.
     source
         Written into every row.
+    path
+        Parquet file with the columns of `SCORES`, sorted by customer_id; a row group per bucket.
+        expected_next_order_date is the median date of the next order of a customer who is still buying; empty
+        where that is over ten years away. Customers with returns only are scored by the purchase model as if
+        their first return had been an order.
     signals
         The optional tables; what they tell of days after `as_of` is not looked at.
+    bucket_customers
+        Bounds the memory; no score depends on it.
+    told
+        Called after every bucket with how many are done and how many there are.
 
     Returns
     -------
-    DataFrame
-        The columns of `SCORES`, sorted by customer_id. expected_next_order_date is the median date of the
-        next order of a customer who is still buying; empty where that is over ten years away. Customers with
-        returns only are scored by the purchase model as if their first return had been an order.
+    int
+        Rows written.
 
     Raises
     ------
     DataError
-        Nobody is known on `as_of`, or a column or table that the model needs is not there.
+        Nobody is known on `as_of`, a column or table that the model needs is not there, or the file cannot be
+        written.
     """
     known = orders.filter(orders.day <= as_of)
-    buyers = current_snapshot(known, scorer.plan, as_of, signals)
-    others = _never_bought(known, as_of)
-    if buyers.empty and others.empty:
+    buckets = customer_buckets(known, bucket_customers)
+    if not buckets:
         raise DataError(f"orders: no customer is known on {as_of}: choose a later --as-of")
+    if is_on_spark(known):
+        table = scored_table(known, scorer, as_of, settings, source, signals).cache()
+        blocks = (bucket.of(table).order_by("customer_id").to_pyarrow() for bucket in buckets)
+    else:
+        described = (
+            _described(bucket.of(known), scorer, as_of, signals.within(bucket)) for bucket in buckets
+        )
+        blocks = (_as_table(scored(*people, scorer, as_of, settings, source)) for people in _ahead(described))
+    with TemporaryDirectory(prefix="churnlab-") as scratch:
+        unranked = Path(scratch) / "scores.arrow"
+        benefits = _set_down(blocks, unranked, lambda done: told(done, len(buckets)))
+        ranks = ranks_of(benefits)
+        write_atomically(path, lambda temporary: _write_ranked(unranked, ranks, temporary))
+    return len(ranks)
+
+
+def scored_bucket(
+    known: ir.Table,
+    scorer: Scorer,
+    as_of: date,
+    settings: Decisions,
+    source: Provenance,
+    signals: Signals = NOTHING,
+) -> pd.DataFrame:
+    """The columns of `SCORES` but for priority_rank, which takes all customers, sorted by customer_id.
+
+    Parameters are those of :func:`write_scores`; `known` holds no rows after `as_of`, and all others of at
+    least one customer.
+    """
+    return scored(*_described(known, scorer, as_of, signals), scorer, as_of, settings, source)
+
+
+def _described(
+    known: ir.Table, scorer: Scorer, as_of: date, signals: Signals
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Buyers and others as :func:`scored` takes them."""
+    buyers = current_snapshot(known, scorer.plan, as_of, signals)
+    others = never_bought(known, as_of).order_by("customer_id").to_pandas().astype({"customer_id": "str"})
+    return buyers, others
+
+
+def _ahead(items: Iterable[T]) -> Iterator[T]:
+    """The items; while one is used, the engine works on the next."""
+    coming = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(next, coming, None)
+        while (item := made.result()) is not None:
+            made = pool.submit(next, coming, None)
+            yield item
+
+
+def scored_table(
+    known: ir.Table,
+    scorer: Scorer,
+    as_of: date,
+    settings: Decisions,
+    source: Provenance,
+    signals: Signals = NOTHING,
+) -> ir.Table:
+    """What :func:`scored_bucket` gives, in no order, worked out by Spark's workers a partition at a time."""
+    buyers = snapshot_table(known, as_of, scorer.plan.spec, scorer.plan.money_scale, signals)
+    others = never_bought(known, as_of)
+    absent = {name: ibis.null("float64") for name in buyers.columns if name not in others.columns}
+    rows = buyers.union(others.mutate(**absent).select(buyers.columns), distinct=False)
+    apply = partial(_scored_rows, as_of=as_of, settings=settings, source=source)
+    return mapped(rows, scorer, apply, UNRANKED)
+
+
+def _scored_rows(
+    rows: pd.DataFrame, scorer: Scorer, as_of: date, settings: Decisions, source: Provenance
+) -> pa.Table:
+    """Buyers have a frequency, who only returned has not."""
+    bought = rows["frequency"].notna()
+    buyers = rows[bought].reset_index(drop=True)
+    others = rows.loc[~bought, ["customer_id", "T"]].reset_index(drop=True)
+    return _as_table(scored(buyers, others, scorer, as_of, settings, source))
+
+
+def scored(
+    buyers: pd.DataFrame,
+    others: pd.DataFrame,
+    scorer: Scorer,
+    as_of: date,
+    settings: Decisions,
+    source: Provenance,
+) -> pd.DataFrame:
+    """The columns of `SCORES` but for priority_rank, sorted by customer_id; no row depends on another.
+
+    Parameters
+    ----------
+    buyers
+        Their snapshot as of `as_of`.
+    others
+        customer_id and T of those who have only returned: see :func:`never_bought`.
+    """
     parts = []
     if len(buyers):
-        parts.append(_bought(buyers, scorer, as_of, settings))
+        parts.append(scored_buyers(buyers, scorer, as_of, settings))
     if len(others):
         parts.append(_only_returned(others, scorer, as_of))
     scores = pd.concat(parts, ignore_index=True).sort_values("customer_id", ignore_index=True)
@@ -121,47 +241,79 @@ def score_customers(
         as_of=as_of,
         horizon_days=scorer.plan.horizon_days,
         expected_next_order_date=_dates(as_of, scores["days_to_next_order"]),
+        expected_net_benefit=best_actions(scores, settings)["expected_net_benefit"],
         model_version=source.model_version,
         run_id=source.run_id,
         data_version=source.data_version,
     )
-    plan = best_actions(scores, settings)[["expected_net_benefit", "priority_rank"]]
-    return scores.join(plan, validate="one_to_one")[SCORES.names]
+    return scores[UNRANKED.names]
 
 
-def _bought(buyers: pd.DataFrame, scorer: Scorer, as_of: date, settings: Decisions) -> pd.DataFrame:
+def ranks_of(benefits: np.ndarray) -> np.ndarray:
+    """1 for the highest benefit; of equal ones the earlier row comes first."""
+    ranks = np.empty(len(benefits), dtype=np.int64)
+    ranks[np.argsort(-benefits, kind="stable")] = np.arange(1, len(benefits) + 1)
+    return ranks
+
+
+def _as_table(block: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(block, schema=UNRANKED, preserve_index=False)
+
+
+def _set_down(blocks: Iterable[pa.Table], path: Path, told: Callable[[int], None]) -> np.ndarray:
+    """Blocks to an Arrow file; expected_net_benefit of all their rows."""
+    benefits = []
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_file(path, UNRANKED, options=options) as file:
+        for done, block in enumerate(blocks, 1):
+            file.write_table(block)
+            benefits.append(block["expected_net_benefit"].to_numpy())
+            told(done)
+    return np.concatenate(benefits)
+
+
+def _write_ranked(unranked: Path, ranks: np.ndarray, path: Path) -> None:
+    place, begin = SCORES.get_field_index("priority_rank"), 0
+    with pa.memory_map(str(unranked)) as content, pq.ParquetWriter(path, SCORES, compression="zstd") as file:
+        blocks = pa.ipc.open_file(content)
+        for number in range(blocks.num_record_batches):
+            block = blocks.get_batch(number)
+            own = pa.array(ranks[begin : begin + block.num_rows])
+            begin += block.num_rows
+            file.write_batch(block.add_column(place, SCORES.field(place), own))
+
+
+def scored_buyers(buyers: pd.DataFrame, scorer: Scorer, as_of: date, settings: Decisions) -> pd.DataFrame:
+    """Forecasts, labels, types and reasons of the customers of a snapshot: one row each, in its order."""
     predicted = scorer.predict(buyers, as_of)
-    shown = buyers[["customer_id", "frequency", "recency", "T", "monetary_value", "days_since_last_order"]]
-    scores = shown.merge(predicted, on="customer_id", validate="one_to_one")
+    shown = buyers[["frequency", "recency", "T", "monetary_value", "days_since_last_order"]]
+    scores = predicted.join(shown, validate="one_to_one")
     return scores.assign(
-        lifecycle_type=lifecycle_type(buyers, settings.new_customer_days),
+        lifecycle_type=lifecycle_type(buyers, settings.new_customer_days, scorer.typical["gap_mean_days"]),
         buying_style=buying_style(buyers, predicted["value_label"]),
         reasons=scorer.explain(buyers),
     )
 
 
-def _never_bought(known: ir.Table, as_of: date) -> pd.DataFrame:
-    """Customers with returns only: customer_id and the days since they were first seen."""
+def never_bought(known: ir.Table, as_of: date) -> ir.Table:
+    """Customers with returns only: customer_id and T, the days since they were first seen."""
     seen = known.group_by("customer_id").aggregate(first=known.day.min(), bought=known.is_purchase.any())
-    rows = seen.filter(~seen.bought).order_by("customer_id").to_pandas()
-    days = (pd.Timestamp(as_of) - pd.to_datetime(rows["first"])).dt.days.astype(float)
-    return pd.DataFrame({"customer_id": rows["customer_id"].astype("str"), "T": days})
+    days = ibis.literal(as_of).delta(seen["first"], unit="day").cast("float64")
+    return seen.filter(~seen.bought).select("customer_id", T=days)
 
 
 def _only_returned(others: pd.DataFrame, scorer: Scorer, as_of: date) -> pd.DataFrame:
-    told = [["Only returns are on record, no purchase yet"] for _ in range(len(others))]
+    told = pa.array(["Only returns are on record, no purchase yet"] * len(others), pa.string())
     return scorer.outlook(others, as_of).assign(
         lifecycle_type="potential",
         buying_style="unassigned",
-        reasons=pd.Series(told, index=others.index, dtype=object),
+        reasons=as_lists(told, others.index),
     )
 
 
 def _dates(as_of: date, days: pd.Series) -> pd.Series:
     values = days.to_numpy(float)
-    near = np.isfinite(values) & (values <= FARTHEST_DAYS)
-    return pd.Series(
-        [as_of + timedelta(days=int(np.ceil(d))) if ok else None for d, ok in zip(values, near, strict=True)],
-        index=days.index,
-        dtype=object,
-    )
+    far = ~(np.isfinite(values) & (values <= FARTHEST_DAYS))
+    ahead = np.ceil(np.where(far, 0.0, values)).astype("timedelta64[D]")
+    dates = pa.array(np.datetime64(as_of, "D") + ahead, pa.date32(), mask=far)
+    return pd.Series(dates, index=days.index, dtype=pd.ArrowDtype(pa.date32()))

@@ -308,11 +308,16 @@ def fetch_model(root: Path, uri: str) -> FetchedModel:
     TrackingError
         There is no such model, or MLflow cannot be reached.
     """
-    if not re.match(r"(models|runs):", uri):
+    if not is_registered(uri):
         return FetchedModel(_own_files(Path(uri), uri), "local", "")
     with _explained(root, f"fetch model {uri}"):
         location, version, run_id = _locate(_client(root), uri)
         return FetchedModel(_own_files(_download(root, location), uri), version, run_id)
+
+
+def is_registered(uri: str) -> bool:
+    """Whether MLflow knows the model, rather than a folder."""
+    return re.match(r"(models|runs):", uri) is not None
 
 
 def _client(root: Path) -> Any:

@@ -13,7 +13,7 @@ import urllib.request
 from http.client import HTTPException
 from pathlib import Path
 
-from churnlab.errors import TrackingError
+from churnlab.errors import SilentError, TrackingError
 
 _TIMEOUT_SECONDS = 5.0
 _TRIES = 2
@@ -63,8 +63,10 @@ def require_reachable(root: Path) -> None:
 
     Raises
     ------
+    SilentError
+        The server does not answer.
     TrackingError
-        The server does not answer or refuses the credentials, or the folder cannot be written to.
+        It refuses the credentials, or the folder cannot be written to.
     """
     uri = tracking_uri(root)
     scheme = _scheme(uri)
@@ -159,10 +161,10 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-def _silent(uri: str, error: Exception) -> TrackingError:
+def _silent(uri: str, error: Exception) -> SilentError:
     reason = getattr(error, "reason", error)
     finding = getattr(reason, "strerror", None) or str(reason) or "no answer"
-    return TrackingError(
+    return SilentError(
         f"MLflow at {masked(uri)} does not answer ({masked(finding.lower())}): "
         "start it, or unset MLFLOW_TRACKING_URI to use mlflow.db here"
     )
@@ -175,4 +177,5 @@ def _refused(uri: str, status: int) -> TrackingError:
         mend = "look at its log, or unset MLFLOW_TRACKING_URI to use mlflow.db here"
     else:
         mend = "check that MLFLOW_TRACKING_URI is the address of an MLflow server"
-    return TrackingError(f"MLflow at {masked(uri)} refuses (HTTP {status}): {mend}")
+    kind = SilentError if status >= 500 else TrackingError
+    return kind(f"MLflow at {masked(uri)} refuses (HTTP {status}): {mend}")

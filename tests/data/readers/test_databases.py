@@ -17,7 +17,7 @@ from churnlab.config import Database, Source
 from churnlab.data import sources
 from churnlab.data.readers import databases
 from churnlab.data.readers.raw_lines import Request
-from churnlab.errors import ConfigError, DataError
+from churnlab.errors import AwayError, ConfigError, DataError
 
 MAPPED = {"customer_id": "id", "ts": "when", "amount": "v"}
 TYPED = {"numbers": ("amount",), "moments": ("ts",)}
@@ -279,6 +279,16 @@ def test_a_login_that_the_server_refuses_names_nobody(monkeypatch, postgres_url)
     text = message_of(lambda: fetched(table="orders"))
     assert "OperationalError" in text
     assert not [part for part in ("bobthebuyer", "s3cr3tword", url.query["host"]) if part in text]
+
+
+@pytest.mark.parametrize(("user", "host", "away"), [(None, "/nowhere", True), ("nobody-here", None, False)])
+def test_a_server_that_is_away_is_told_from_one_that_refuses(monkeypatch, postgres_url, user, host, away):
+    url = sa.make_url(postgres_url)
+    url = url.set(username=user or url.username, query=dict(url.query) | ({"host": host} if host else {}))
+    monkeypatch.setenv(VARIABLE, url.render_as_string(hide_password=False))
+    with pytest.raises(DataError) as caught:
+        fetched(table="orders")
+    assert isinstance(caught.value, AwayError) == away
 
 
 @pytest.mark.filterwarnings("error::sqlalchemy.exc.SAWarning")

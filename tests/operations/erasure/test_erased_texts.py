@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from churnlab.operations.erasure import erased_texts
 from churnlab.operations.erasure.traces import Hits, Wanted
-from churnlab.operations.sinks import write_csv
+from churnlab.operations.sinks.csv_files import write_csv
 
 ANN, BOB = "ann@example.org", "bob@example.org"
 

@@ -22,7 +22,7 @@ from churnlab.data.pseudonyms import pseudonym
 from churnlab.engine import write_parquet
 from churnlab.errors import ConfigError, DataError
 from churnlab.operations.erasure.forgetting import forget
-from churnlab.operations.sinks import write_csv
+from churnlab.operations.sinks.csv_files import write_csv
 
 ANN, BOB = "ann@example.org", "bob@example.org"
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)

@@ -15,7 +15,7 @@ from churnlab.config import Database
 from churnlab.data.readers import postgres
 from churnlab.data.readers.files import shown
 from churnlab.data.readers.raw_lines import Request, Row
-from churnlab.errors import ConfigError, DataError
+from churnlab.errors import AwayError, ConfigError, DataError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -37,9 +37,11 @@ def rows(request: Request) -> Iterator[Row]:
     ------
     ConfigError
         The URL is not in the environment, or is none.
+    AwayError
+        The database cannot be reached at the moment.
     DataError
-        The driver is not installed, the database cannot be reached or refuses, or a mapped column is not
-        there. No message holds any part of the URL.
+        The driver is not installed, the database refuses, or a mapped column is not there. No message holds
+        any part of the URL.
     """
     database = request.source.database
     assert database is not None  # sources.read: only then
@@ -138,11 +140,18 @@ def _told(url: sa.URL, section: str) -> Iterator[None]:
         raise DataError(
             f"{section}.database: the driver of the database is not installed: {remedy}"
         ) from None
+    except sa.exc.OperationalError as error:
+        kind = AwayError if postgres.is_away(str(error.orig)) else DataError
+        raise kind(_refusal(error, url, section)) from None
     except (sa.exc.SQLAlchemyError, OSError, ValueError, TypeError, ImportError, ArithmeticError) as error:
-        raise DataError(
-            f"{section}.database: cannot be read ({_finding(error, url)}): "
-            "check the address, the rights, and the name of the table or the query"
-        ) from None
+        raise DataError(_refusal(error, url, section)) from None
+
+
+def _refusal(error: Exception, url: sa.URL, section: str) -> str:
+    return (
+        f"{section}.database: cannot be read ({_finding(error, url)}): "
+        "check the address, the rights, and the name of the table or the query"
+    )
 
 
 def _finding(error: Exception, url: sa.URL) -> str:

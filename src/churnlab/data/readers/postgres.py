@@ -1,10 +1,38 @@
-"""Has psycopg give the days and moments that Python cannot hold, such as infinity, as their text."""
+"""What PostgreSQL takes: moments that Python cannot hold, as text; outages, told from refusals."""
 
 from __future__ import annotations
 
 from typing import Any
 
 KINDS = {"date": "DateLoader", "timestamp": "TimestampLoader", "timestamptz": "TimestamptzLoader"}
+# what libpq says when the same call may succeed in a moment
+OUTAGES = (
+    "Connection refused",
+    "No such file or directory",  # of the socket, while the server is down
+    "Connection reset",
+    "Connection timed out",
+    "No route to host",
+    "Network is unreachable",
+    "Broken pipe",
+    "timeout expired",
+    "Temporary failure in name resolution",
+    "server closed the connection",
+    "no connection to the server",
+    "terminating connection",
+    "could not receive data",
+    "could not send data",
+    "SSL SYSCALL",
+    "SSL connection has been closed",
+    "the database system is",  # starting up, shutting down, in recovery
+    "too many clients",
+    "too many connections",
+    "remaining connection slots",
+)
+
+
+def is_away(message: str) -> bool:
+    """Whether an error tells of a server that is away, rather than of one that refuses."""
+    return any(phrase in message for phrase in OUTAGES)
 
 
 def read_any_moment(connection: Any) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from churnlab.engine import write_atomically
 from churnlab.operations.erasure.traces import MENTION, OWNER, Hits, Wanted
-from churnlab.operations.sinks import BYTE_ORDER_MARK, FORMULA_STARTS
+from churnlab.operations.sinks.csv_files import BYTE_ORDER_MARK, FORMULA_STARTS
 
 Record = tuple[str, str | None, Hits]
 """A record's own text, what is to stand in its place (None: nothing), and what was found in it."""
@@ -90,7 +90,7 @@ def _erased(path: Path, records: Reader, wanted: Wanted) -> None:
 
 
 def _csv_records(text: TextIO, wanted: Wanted) -> Iterator[Record]:
-    # what `sinks.write_csv` makes of an id that a spreadsheet would run
+    # what `csv_files.write_csv` makes of an id that a spreadsheet would run
     ids = wanted.ids | {f"'{name}" for name in wanted.ids if name.lstrip(" ").startswith(FORMULA_STARTS)}
     records = _with_own_text(text)
     header, own = next(records, ([], ""))
@@ -110,7 +110,7 @@ def _csv_records(text: TextIO, wanted: Wanted) -> Iterator[Record]:
 def _csv_line(cells: list[str], like: str) -> str:
     line = io.StringIO(newline="")
     end = "\r\n" if like.endswith("\r\n") else "\n"
-    # as `sinks.write_csv` quotes: a spreadsheet that splits at another character must find no formula
+    # as `csv_files.write_csv` quotes: a spreadsheet that splits at another character must find no formula
     is_quoted = like.startswith('"')
     writer = csv.writer(line, lineterminator=end, quoting=csv.QUOTE_ALL if is_quoted else csv.QUOTE_MINIMAL)
     writer.writerow(cells)

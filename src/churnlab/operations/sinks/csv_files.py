@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from churnlab.engine import write_text
 
@@ -36,9 +38,26 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     DataError
         The file cannot be written.
     """
+    write_text(BYTE_ORDER_MARK + _text(frame, header=True), path)
+
+
+def stream_csv(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> None:
+    """Write what `write_csv` would, a batch at a time; after an OSError `path` is cut short."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(BYTE_ORDER_MARK + _text(schema.empty_table().to_pandas(), header=True))
+        for batch in batches:
+            # whole numbers stay whole beside gaps
+            file.write(_text(batch.to_pandas(integer_object_nulls=True), header=False))
+
+
+def safe_cell(text: str) -> str:
+    """What stands in the file for a text."""
+    return str(_cell(text))
+
+
+def _text(frame: pd.DataFrame, *, header: bool) -> str:
     safe = pd.DataFrame({_cell(name): _safe(frame[name]) for name in frame.columns})
-    text = safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-    write_text(BYTE_ORDER_MARK + text, path)
+    return safe.to_csv(index=False, header=header, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
 
 
 def _safe(column: pd.Series) -> pd.Series:

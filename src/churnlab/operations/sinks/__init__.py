@@ -1,0 +1,1 @@
+"""Publishes a night's scores: to a folder, PostgreSQL, SQLite or DuckDB."""

@@ -1,0 +1,254 @@
+"""What all databases share: their tables, and the one transaction that puts a list in place."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import pyarrow as pa
+
+from churnlab.errors import SinkError
+from churnlab.operations.scoring import SCORES
+from churnlab.operations.sinks.lists import check, dated, dated_schema, stored
+from churnlab.operations.sinks.locks import LockedByDate
+from churnlab.operations.sinks.publication import Publication, RunIdentity
+from churnlab.operations.sinks.retrying import Patience, persist
+
+
+@dataclass(frozen=True)
+class Table:
+    """Name, columns and primary key (none: empty)."""
+
+    name: str
+    schema: pa.Schema
+    key: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> str:
+        """The names as SQL."""
+        return ", ".join(f'"{name}"' for name in self.schema.names)
+
+
+SCORES_TABLE = Table("scores", SCORES, ("as_of", "customer_id"))
+SUPERSEDED = Table(
+    "scores_superseded",
+    SCORES.append(pa.field("revision", pa.int64())),
+    ("as_of", "revision", "customer_id"),
+)
+QUARANTINE_TABLE = Table("quarantine", dated_schema())
+PUBLICATIONS = Table(
+    "publications",
+    pa.schema(
+        {
+            "as_of": pa.date32(),
+            "revision": pa.int64(),
+            "model_version": pa.string(),
+            "run_id": pa.string(),
+            "data_version": pa.string(),
+            "params_version": pa.string(),
+            "code_version": pa.string(),
+            "rows": pa.int64(),
+            "sha256": pa.string(),
+            "published_at": pa.timestamp("us", "UTC"),
+        }
+    ),
+    ("as_of", "revision"),
+)
+TABLES = (SCORES_TABLE, SUPERSEDED, QUARANTINE_TABLE, PUBLICATIONS)
+STAGED, STAGED_QUARANTINE = "churnlab_staged_scores", "churnlab_staged_quarantine"
+
+
+class Connection(Protocol):
+    """An open database, every statement its own transaction until BEGIN."""
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Run one statement; `$1`, `$2` … stand for the values, in this order."""
+
+    def columns(self, table: str) -> list[str]:
+        """Names of its columns; none if it is not there."""
+
+    def load(self, name: str, rows: pa.RecordBatchReader) -> None:
+        """Make the rows readable, once, under a name that only this connection sees and that dies with it."""
+
+
+class DatabaseSink(LockedByDate):
+    """A Sink of tables: scores, scores_superseded, quarantine and publications."""
+
+    types: ClassVar[dict[pa.DataType, str]] = {
+        pa.string(): "TEXT",
+        pa.int64(): "BIGINT",
+        pa.float64(): "DOUBLE PRECISION",
+        pa.date32(): "DATE",
+        pa.timestamp("us", "UTC"): "TIMESTAMP WITH TIME ZONE",
+    }
+    dates_as_text: ClassVar[bool] = False
+    begin: ClassVar[str] = "BEGIN"
+
+    def __init__(self, shown: str, patience: Patience) -> None:
+        super().__init__()
+        self.shown = shown
+        self.manifests: Path | None = None
+        self._patience = patience
+
+    @abstractmethod
+    def _connection(self, day: date | None) -> AbstractContextManager[Connection]:
+        """To write the list of a date whose lock is held; to read only, if None.
+
+        Raises PassingError or SinkError, with the driver's own error dropped: it may quote rows or passwords.
+        """
+
+    def _is_there(self) -> bool:
+        """Whether there is a database at all."""
+        return True
+
+    def _before_creating(self, con: Connection) -> None:
+        """Keep another run from creating the same tables, inside the transaction that does."""
+
+    def publish(
+        self, scores: Path, run: RunIdentity, now: datetime, *, restate: bool, quarantine: Path | None
+    ) -> Publication:
+        """See `Sink.publish`."""
+        check(scores, run)
+        with self._holding(run.as_of):
+            return persist(lambda: self._published(scores, run, now, restate, quarantine), self._patience)
+
+    def _published(
+        self, scores: Path, run: RunIdentity, now: datetime, restate: bool, quarantine: Path | None
+    ) -> Publication:
+        """One attempt. A commit that went through, its answer lost, is found as the current list."""
+        with self._connection(run.as_of) as con:
+            self._create_tables(con)
+            current = max(self._history(con, run.as_of), key=lambda past: past.revision, default=None)
+            if current is not None and current.is_of(run):
+                return current
+            made = Publication.of(run, current.revision + 1 if current else 1, now)
+            con.load(STAGED, stored(scores, SCORES, dates_as_text=self.dates_as_text))
+            if quarantine is not None:
+                con.load(STAGED_QUARANTINE, dated(quarantine, run.as_of, dates_as_text=self.dates_as_text))
+            with self._transaction(con):
+                if restate and current is not None:
+                    self._keep(con, current)
+                self._replace(con, SCORES_TABLE, run.as_of, STAGED)
+                self._replace(con, QUARANTINE_TABLE, run.as_of, quarantine and STAGED_QUARANTINE)
+                self._note(con, made)
+        return made
+
+    def _create_tables(self, con: Connection) -> None:
+        missing = [table for table in TABLES if not self._fits(con, table)]
+        if not missing:
+            return
+        with self._transaction(con):
+            self._before_creating(con)
+            for table in missing:
+                columns = [f'"{field.name}" {self.types[_kind(field)]}' for field in table.schema]
+                key = [f"PRIMARY KEY ({', '.join(table.key)})"] if table.key else []
+                con.rows(f"CREATE TABLE IF NOT EXISTS {table.name} ({', '.join([*columns, *key])})")
+
+    def _fits(self, con: Connection, table: Table) -> bool:
+        """Whether it is there; refused if it is another table."""
+        found = con.columns(table.name)
+        if found and set(found) != set(table.schema.names):
+            odd = min(set(found) ^ set(table.schema.names))
+            raise SinkError(
+                f"{self.shown}: table {table.name} is not one of churnlab's (column {odd}): "
+                "rename it or choose another database or schema"
+            )
+        return bool(found)
+
+    def _keep(self, con: Connection, current: Publication) -> None:
+        columns = SCORES_TABLE.columns
+        con.rows(
+            f"INSERT INTO {SUPERSEDED.name} (revision, {columns}) "
+            f"SELECT CAST($1 AS BIGINT), {columns} FROM {SCORES_TABLE.name} WHERE as_of = $2",
+            (current.revision, self._value(current.as_of)),
+        )
+
+    def _replace(self, con: Connection, table: Table, day: date, staged: str | Path | None) -> None:
+        con.rows(f"DELETE FROM {table.name} WHERE as_of = $1", (self._value(day),))
+        if staged is not None:
+            con.rows(f"INSERT INTO {table.name} ({table.columns}) SELECT {table.columns} FROM {staged}")
+
+    def _note(self, con: Connection, made: Publication) -> None:
+        names = PUBLICATIONS.schema.names
+        places = ", ".join(f"${place}" for place, _ in enumerate(names, start=1))
+        con.rows(
+            f"INSERT INTO {PUBLICATIONS.name} ({PUBLICATIONS.columns}) VALUES ({places})",
+            [self._value(getattr(made, name)) for name in names],
+        )
+
+    @contextmanager
+    def _transaction(self, con: Connection) -> Iterator[None]:
+        con.rows(self.begin)
+        try:
+            yield
+            con.rows("COMMIT")
+        except BaseException:
+            with suppress(Exception):  # where the connection is lost, the first error says more
+                con.rows("ROLLBACK")
+            raise
+
+    def history(self, day: date | None = None) -> list[Publication]:
+        """See `Sink.history`."""
+
+        def read() -> list[Publication]:
+            with self._connection(None) as con:
+                return self._history(con, day) if con.columns(PUBLICATIONS.name) else []
+
+        return persist(read, self._patience) if self._is_there() else []
+
+    def _history(self, con: Connection, day: date | None) -> list[Publication]:
+        where, values = ("", ()) if day is None else ("WHERE as_of = $1", (self._value(day),))
+        found = con.rows(
+            f"SELECT {PUBLICATIONS.columns} FROM {PUBLICATIONS.name} {where} ORDER BY as_of, revision", values
+        )
+        return [Publication.from_record(row) for row in found]
+
+    def rows_of(self, customer_id: str, day: date) -> list[tuple[Publication, dict[str, Any]]]:
+        """See `Sink.rows_of`."""
+
+        def read() -> list[dict[str, Any]]:
+            with self._connection(None) as con:
+                return self._rows_of(con, customer_id, day) if con.columns(PUBLICATIONS.name) else []
+
+        found = persist(read, self._patience) if self._is_there() else []
+        published = {past.revision: past for past in self.history(day)} if found else {}
+        return [(published[row.pop("revision")], _row(row)) for row in found]
+
+    def _rows_of(self, con: Connection, customer_id: str, day: date) -> list[dict[str, Any]]:
+        """One statement, so that no publication falls between its parts."""
+        columns = SCORES_TABLE.columns
+        newest = f"(SELECT MAX(revision) FROM {PUBLICATIONS.name} WHERE as_of = $1)"
+        return con.rows(
+            f"SELECT revision, {columns} FROM {SUPERSEDED.name} WHERE as_of = $1 AND customer_id = $2 "
+            f"UNION ALL SELECT {newest} AS revision, {columns} FROM {SCORES_TABLE.name} "
+            "WHERE as_of = $1 AND customer_id = $2 ORDER BY revision",
+            (self._value(day), customer_id),
+        )
+
+    def _value(self, value: Any) -> Any:
+        """A value as a parameter of this database."""
+        return value.isoformat() if self.dates_as_text and isinstance(value, date) else value
+
+    def close(self) -> None:
+        """See `Sink.close`: connections do not outlive a call or a lock."""
+
+
+def _kind(field: pa.Field) -> pa.DataType:
+    return pa.string() if pa.types.is_list(field.type) else field.type
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """A stored row as it was scored."""
+    return {field.name: _as_scored(row[field.name], field.type) for field in SCORES}
+
+
+def _as_scored(value: Any, kind: pa.DataType) -> Any:
+    if pa.types.is_list(kind) and value is not None:
+        return json.loads(value)
+    return date.fromisoformat(value) if pa.types.is_date(kind) and isinstance(value, str) else value

@@ -1,0 +1,87 @@
+"""Publishes to a DuckDB file."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from churnlab.errors import SinkError
+from churnlab.operations.sinks.databases import Connection, DatabaseSink
+from churnlab.operations.sinks.locks import publishing, writing
+from churnlab.operations.sinks.retrying import PassingError, Patience
+
+COLUMNS = (
+    "SELECT column_name AS name FROM information_schema.columns "
+    "WHERE table_catalog = current_database() AND table_schema = current_schema() AND table_name = $1"
+)
+FINDINGS = {
+    "ConstraintException": "a customer occurs twice in the scores",
+    "OutOfMemoryException": "too little memory for this list",
+    "IOException": "it cannot be opened, read or written: check the path, its rights and the disk",
+    "FatalException": "the disk is full or fails: make room or check it",
+}
+
+
+class DuckConnection:
+    """A `databases.Connection` of DuckDB."""
+
+    def __init__(self, raw: duckdb.DuckDBPyConnection) -> None:
+        self._raw = raw
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Run one statement; moments come by way of Arrow, which needs no further package for them."""
+        found = self._raw.execute(sql, list(values))
+        return found.to_arrow_table().to_pylist() if found.description else []
+
+    def columns(self, table: str) -> list[str]:
+        """Names of the columns of a table."""
+        return [row["name"] for row in self.rows(COLUMNS, (table,))]
+
+    def load(self, name: str, rows: pa.RecordBatchReader) -> None:
+        """As a stream that the transaction reads straight into its table."""
+        self._raw.register(name, rows)
+
+
+class DuckdbSink(DatabaseSink):
+    """A Sink in one file, open only while it is written or read.
+
+    One process at a time may have a DuckDB file open for writing, and nobody else then reads it: readers
+    of other processes are refused by DuckDB for the seconds of a publication, and never see half of it.
+    """
+
+    def __init__(self, path: Path, shown: str, patience: Patience) -> None:
+        super().__init__(shown, patience)
+        self._path = path.absolute()
+
+    def _exclusively(self, day: date) -> AbstractContextManager[None]:
+        return publishing(self._path, self.shown, day)
+
+    def _is_there(self) -> bool:
+        return self._path.exists()
+
+    @contextmanager
+    def _connection(self, day: date | None) -> Iterator[Connection]:
+        with nullcontext() if day is None else writing(self._path, self.shown):
+            spilled = self._path.with_name(f"{self._path.name}.tmp")
+            if day is not None:
+                shutil.rmtree(spilled, ignore_errors=True)  # of a dead run: the lock is ours
+            try:
+                config = {"temp_directory": str(spilled)}
+                with duckdb.connect(str(self._path), read_only=day is None, config=config) as raw:
+                    yield DuckConnection(raw)
+            except duckdb.Error as error:
+                raise self._fault(error) from None
+
+    def _fault(self, error: duckdb.Error) -> Exception:
+        """What to tell of it; its own words may quote rows."""
+        if "lock on file" in str(error) or isinstance(error, duckdb.TransactionException):
+            return PassingError(f"{self.shown}: another process has it open")
+        kind = type(error).__name__
+        return SinkError(f"{self.shown}: {FINDINGS.get(kind, f'DuckDB refuses ({kind})')}")

@@ -1,0 +1,155 @@
+"""Runs that are killed while they publish, at every step: half a list is never seen, nobody has to clean up.
+
+A child is killed by SIGKILL before its n-th step, for every n until it gets through. A step is a change of
+the folder (as the interpreter's audit hook reports it) or a statement or load sent to a database.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+ROOT = Path(__file__).parents[3]
+CHILDREN = """\
+import json, os, signal, sys
+from datetime import date, datetime, UTC
+from pathlib import Path
+from churnlab.operations.sinks import adbc, duckdb_file, lists
+from churnlab.operations.sinks.publication import RunIdentity
+from churnlab.operations.sinks.targets import open_sink
+
+CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link")
+
+def die_before(step):
+    steps = iter(range(1, 10**6))
+    def count(*_):
+        if next(steps) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return count
+
+def publish(job, step):
+    count = die_before(step)
+    def audit(event, _):
+        if event in CHANGES:
+            count()
+    def counted(method):
+        def call(*arguments):
+            count()
+            return method(*arguments)
+        return call
+    if "://" in job["url"]:
+        for kind in (adbc.AdbcConnection, duckdb_file.DuckConnection):
+            kind.rows, kind.load = counted(kind.rows), counted(kind.load)
+    else:
+        sys.addaudithook(audit)
+    run = RunIdentity(**job["run"] | {"as_of": date.fromisoformat(job["run"]["as_of"])})
+    sink = open_sink(job["url"], job["format"])
+    now = datetime(2024, 3, 2, tzinfo=UTC)
+    sink.publish(Path(job["scores"]), run, now, restate=True, quarantine=Path(job["quarantine"]))
+
+for number, job in enumerate(json.load(sys.stdin)):
+    child = os.fork()
+    if not child:
+        publish(job, job["step"])
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+LOADING = """\
+import json, os, signal, sys
+from datetime import date, datetime, UTC
+from pathlib import Path
+from churnlab.operations.sinks import lists
+from churnlab.operations.sinks.publication import RunIdentity
+from churnlab.operations.sinks.targets import open_sink
+
+whole = lists.batches
+def cut(path, schema):
+    for number, batch in enumerate(whole(path, schema)):
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield batch
+lists.BATCH_ROWS, lists.batches = 1_000, cut
+from churnlab.operations.sinks import list_files
+list_files.batches = cut
+job = json.load(sys.stdin)
+run = RunIdentity(**job["run"] | {"as_of": date.fromisoformat(job["run"]["as_of"])})
+sink = open_sink(job["url"], job["format"])
+sink.publish(Path(job["scores"]), run, datetime(2024, 3, 2, tzinfo=UTC), restate=True, quarantine=None)
+"""
+
+
+def run(script, job):
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        input=json.dumps(job),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def left_over(target):
+    """Hidden files of a folder other than locks; staged tables of a database."""
+    if target.kind == "postgres":
+        with psycopg.connect(target.url.partition("&schema=")[0]) as con:
+            return con.execute("SELECT relname FROM pg_class WHERE relname LIKE 'churnlab%'").fetchall()
+    path = Path(target.url.rpartition(":///")[2])
+    inside = path.rglob(".*") if path.is_dir() else path.parent.glob(f"{path.name}*.tmp")
+    return [one.name for one in inside if one.name not in (".locks", ".pending")]
+
+
+STEPS = {"folder": 15, "csv": 15, "sqlite": 21, "duckdb": 17, "postgres": 24}  # more than a publication has
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_killed_before_every_step(new_target, lists, kind):
+    old, new = lists.make(1.0, 40), lists.make(2.0, 30)
+    refused, newly_refused = lists.quarantine("old"), lists.quarantine("new")
+    targets = [new_target(kind) for _ in range(STEPS[kind])]
+    for target in targets:
+        target.publish(old, quarantine=refused)
+    jobs = [
+        new.job()
+        | {"url": target.url, "format": target.file_format, "quarantine": str(newly_refused), "step": step}
+        for step, target in enumerate(targets, start=1)
+    ]
+    done = run(CHILDREN, jobs)
+    codes = [int(line) for line in done.stdout.split()]
+    assert len(codes) == len(jobs), done.stderr
+    through = codes.index(0)
+    assert codes == [-signal.SIGKILL] * through + [0] * (len(jobs) - through), done.stderr
+    assert 8 <= through < len(jobs), "every step of a publication has had its kill"
+    for target in targets[: through + 1]:
+        assert target.markers() in ([1.0] * 40, [2.0] * 30)
+        was_through = target.markers() == [2.0] * 30
+        history = target.open().history()
+        assert [past.revision for past in history] == ([1, 2] if was_through else [1])
+        target.publish(new, restate=True, quarantine=newly_refused)
+        assert target.markers() == [2.0] * 30
+        assert target.refused() == ["new"]
+        sink = target.open()
+        assert [past.revision for past in sink.history()] == [1, 2]
+        found = [(past.revision, row["clv"]) for past, row in sink.rows_of("c0000003", lists.day)]
+        assert found == [(1, 1.0), (2, 2.0)]
+        sink.close()
+    assert not any(left_over(target) for target in targets)
+
+
+def test_killed_in_mid_load(target, lists):
+    old, new = lists.make(1.0, 40), lists.make(2.0, 10_000)
+    target.publish(old)
+    done = run(LOADING, new.job() | {"url": target.url, "format": target.file_format})
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert target.markers() == [1.0] * 40
+    target.publish(new)
+    assert target.markers() == [2.0] * 10_000
+    assert left_over(target) == []

@@ -1,0 +1,68 @@
+"""Folders of runs: gone when the run is, whichever way it went. Authority: the file system."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from churnlab.operations.scratch import scratch, sweep
+
+HOLD = """
+import sys, time
+from churnlab.operations.scratch import scratch
+with scratch() as folder:
+    (folder / "spilled").write_text("rows")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def running(place: Path) -> tuple[subprocess.Popen, Path]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD],
+        env={"TMPDIR": str(place), "PYTHONPATH": ":".join(filter(None, sys.path))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    return process, Path(process.stdout.readline().strip())
+
+
+def test_temporary_files_go_into_it_and_with_it(place):
+    with scratch() as folder:
+        assert folder.parent == place and Path(tempfile.gettempdir()) == folder
+        (folder / "x").write_text("1")
+    assert list(place.iterdir()) == [] and tempfile.gettempdir() == str(place)
+
+
+def test_it_goes_after_an_error_too(place):
+    with pytest.raises(SystemExit), scratch():
+        sys.exit(143)
+    assert list(place.iterdir()) == []
+
+
+def test_what_a_killed_run_left_goes_with_the_next_and_a_live_one_stays(place):
+    dead, left = running(place)
+    alive, used = running(place)
+    try:
+        dead.send_signal(signal.SIGKILL)
+        dead.wait()
+        assert (left / "spilled").exists()
+        sweep(place)
+        assert not left.exists() and not left.with_suffix(".lock").exists()
+        assert (used / "spilled").read_text() == "rows"
+    finally:
+        alive.communicate("")
+    assert alive.returncode == 0 and list(place.iterdir()) == []

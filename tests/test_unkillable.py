@@ -1,0 +1,105 @@
+"""`churnlab score` killed, ended and deprived of what it needs, as benchmarks/faults.py does at length.
+
+Real processes, a real folder, a real PostgreSQL server. Authority: the lists of runs that nobody disturbed.
+"""
+
+from __future__ import annotations
+
+import signal
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from _kills import PUBLISH, Moment, Trial, end_again_and_again
+from _outages import IMPATIENT, end_sessions, suffered
+from _readers import Folder, Postgres, Reader
+from _shop import Shop
+from churnlab.evaluation.backtest import fit_scorer
+
+
+@pytest.fixture(scope="module")
+def shop(
+    small_log: Any, small_orders: Any, small_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Shop:
+    """The small shop, with a second model."""
+    folder = tmp_path_factory.mktemp("unkillable")
+    second, _ = fit_scorer(small_orders, small_log.FIRST_DAY.replace(year=2023), 60, small_log.params, "2")
+    second.save(folder / "second")
+    settings = {**small_log.settings, "workspace": str(folder)}
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return Shop(folder, folder / "params.yaml", (small_model, folder / "second"), small_log.LAST_DAY)
+
+
+@pytest.fixture(scope="module")
+def expected(shop: Shop) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    return shop.listed(shop.last_day, 0), shop.listed(shop.last_day, 1)
+
+
+@pytest.fixture(scope="module")
+def own_database(postgres_url: str) -> str:
+    """The URL of a database that no other test uses."""
+    with closing(psycopg.connect(postgres_url, autocommit=True)) as connection:
+        connection.execute("CREATE DATABASE unkillable")
+    return postgres_url.replace("/postgres?", "/unkillable?")
+
+
+@pytest.fixture(scope="module", params=["folder", "postgresql"])
+def trial(request: pytest.FixtureRequest, shop: Shop, expected: Any) -> Trial:
+    """A place of publication, used by all tests one after the other."""
+    reader: Reader = Folder(shop.folder / "lists")
+    if request.param == "postgresql":
+        reader = Postgres(request.getfixturevalue("own_database"))
+    return Trial(shop, reader, shop.last_day, expected)
+
+
+def test_the_two_lists_differ(expected):
+    first, second = expected
+    assert {row["customer_id"] for row in first} == {row["customer_id"] for row in second}
+    assert first[0]["model_version"] != second[0]["model_version"]
+
+
+def test_killed_at_any_moment(trial):
+    """Before anything is published and while it is; the run after the last finds nothing in its way."""
+    moments = [Moment("score", 0.1), *(Moment(PUBLISH, seconds) for seconds in (0.0, 0.01, 0.02, 0.04))]
+    tally = end_again_and_again(trial, moments, signal.SIGKILL, finish_each=False)
+    assert tally.ended >= 3
+    assert tally.is_clean, tally
+
+
+def test_ended_by_sigterm(trial):
+    tally = end_again_and_again(
+        trial, [Moment("ingest", 0.0), Moment(PUBLISH, 0.0)], signal.SIGTERM, finish_each=False
+    )
+    assert tally.codes.keys() <= {0, 143}  # 0: it was done before
+    assert 143 in tally.codes
+    assert tally.is_clean, tally
+
+
+def test_a_full_disk(trial):
+    found = suffered(trial, "disk full", (2,), limit=20_000)
+    assert found.is_clean, found
+
+
+def test_sessions_that_are_ended(trial):
+    """While a list is loaded; a folder has none."""
+    if isinstance(trial.reader, Postgres):
+        found = suffered(trial, "sessions ended", (0, 75), partial(end_sessions, trial), more=IMPATIENT)
+        assert found.is_clean, found
+
+
+def test_two_runs_at_once(trial):
+    """The one that comes second is told to come later, or comes when the first is done."""
+    codes = []
+
+    def rival(run: Any) -> None:
+        run.wait_for("ingest")
+        codes.append(trial.shop.start(*trial.words()).end())
+
+    found = suffered(trial, "two at once", (0,), rival)
+    assert found.is_clean, found
+    assert codes in ([0], [75])
