@@ -56,7 +56,7 @@ class Month:
     ledger: dict[date, list[Rows]] = field(default_factory=dict)
 
     def bring(self, night: date) -> None:
-        """Put a file with the lines of a day into the source; on the first night, those of before as well."""
+        """Put the lines that arrived on a day into the source; on the first night, those before, too."""
         came = self.lines["arrived"] <= night if not self.ledger else self.lines["arrived"] == night
         drop = self.shop.folder / "drops" / f"until-{night}.csv"
         self.lines[came].drop(columns="arrived").to_csv(drop, index=False)

@@ -125,11 +125,23 @@ def snapshot(
     DataError
         orders lacks a column, or a table of `signals` cannot bear the spec.
     """
+    table = snapshot_table(orders, cutoff, spec, money_scale, signals)
+    return table.order_by("customer_id").to_pyarrow().to_pandas()
+
+
+def snapshot_table(
+    orders: ir.Table,
+    cutoff: date,
+    spec: FeatureSpec,
+    money_scale: float | None = None,
+    signals: Signals = NOTHING,
+) -> ir.Table:
+    """What :func:`snapshot` gives, in no order, left to the engine."""
     _check_columns(orders, spec)
     check_signals(signals, spec, cutoff)
     days = cached_days(orders, cutoff, _wanted(spec))
     scale = _median_value(days) if money_scale is None else money_scale
-    return _features(days, cutoff, spec, scale, signals).to_pyarrow().to_pandas()
+    return _features(days, cutoff, spec, scale, signals)
 
 
 def feature_names(spec: FeatureSpec) -> list[str]:
@@ -153,7 +165,7 @@ def _features(
     buyers = bought.group_by("customer_id").aggregate(first_day=bought.day.min())
     for told in signal_features(buyers, cutoff, spec, signals):
         described = described.join(told, "customer_id")
-    return described.order_by("customer_id")
+    return described
 
 
 def money_scale_at(orders: ir.Table, cutoff: date) -> float:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+import ibis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -22,8 +25,10 @@ from churnlab.errors import DataError
 from churnlab.features.buckets import customer_buckets
 from churnlab.features.plan import current_snapshot
 from churnlab.features.signals import NOTHING, Signals
+from churnlab.features.snapshots import snapshot_table
 from churnlab.models.reasons import as_lists
 from churnlab.models.scorer import Scorer
+from churnlab.operations.scoring_on_spark import is_on_spark, mapped
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -64,6 +69,7 @@ SCORES = pa.schema(
         "data_version": pa.string(),
     }
 )
+T = TypeVar("T")
 UNRANKED = SCORES.remove(SCORES.get_field_index("priority_rank"))
 FARTHEST_DAYS = 3650  # beyond ten years a next order date says nothing but "not expected"
 
@@ -130,10 +136,14 @@ def write_scores(
     buckets = customer_buckets(known, bucket_customers)
     if not buckets:
         raise DataError(f"orders: no customer is known on {as_of}: choose a later --as-of")
-    blocks = (
-        scored_bucket(bucket.of(known), scorer, as_of, settings, source, signals.within(bucket))
-        for bucket in buckets
-    )
+    if is_on_spark(known):
+        table = scored_table(known, scorer, as_of, settings, source, signals).cache()
+        blocks = (bucket.of(table).order_by("customer_id").to_pyarrow() for bucket in buckets)
+    else:
+        described = (
+            _described(bucket.of(known), scorer, as_of, signals.within(bucket)) for bucket in buckets
+        )
+        blocks = (_as_table(scored(*people, scorer, as_of, settings, source)) for people in _ahead(described))
     with TemporaryDirectory(prefix="churnlab-") as scratch:
         unranked = Path(scratch) / "scores.arrow"
         benefits = _set_down(blocks, unranked, lambda done: told(done, len(buckets)))
@@ -155,8 +165,72 @@ def scored_bucket(
     Parameters are those of :func:`write_scores`; `known` holds no rows after `as_of`, and all others of at
     least one customer.
     """
+    return scored(*_described(known, scorer, as_of, signals), scorer, as_of, settings, source)
+
+
+def _described(
+    known: ir.Table, scorer: Scorer, as_of: date, signals: Signals
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Buyers and others as :func:`scored` takes them."""
     buyers = current_snapshot(known, scorer.plan, as_of, signals)
-    others = _never_bought(known, as_of)
+    others = never_bought(known, as_of).order_by("customer_id").to_pandas().astype({"customer_id": "str"})
+    return buyers, others
+
+
+def _ahead(items: Iterable[T]) -> Iterator[T]:
+    """The items; while one is used, the engine works on the next."""
+    coming = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(next, coming, None)
+        while (item := made.result()) is not None:
+            made = pool.submit(next, coming, None)
+            yield item
+
+
+def scored_table(
+    known: ir.Table,
+    scorer: Scorer,
+    as_of: date,
+    settings: Decisions,
+    source: Provenance,
+    signals: Signals = NOTHING,
+) -> ir.Table:
+    """What :func:`scored_bucket` gives, in no order, worked out by Spark's workers a partition at a time."""
+    buyers = snapshot_table(known, as_of, scorer.plan.spec, scorer.plan.money_scale, signals)
+    others = never_bought(known, as_of)
+    absent = {name: ibis.null("float64") for name in buyers.columns if name not in others.columns}
+    rows = buyers.union(others.mutate(**absent).select(buyers.columns), distinct=False)
+    apply = partial(_scored_rows, as_of=as_of, settings=settings, source=source)
+    return mapped(rows, scorer, apply, UNRANKED)
+
+
+def _scored_rows(
+    rows: pd.DataFrame, scorer: Scorer, as_of: date, settings: Decisions, source: Provenance
+) -> pa.Table:
+    """Buyers have a frequency, who only returned has not."""
+    bought = rows["frequency"].notna()
+    buyers = rows[bought].reset_index(drop=True)
+    others = rows.loc[~bought, ["customer_id", "T"]].reset_index(drop=True)
+    return _as_table(scored(buyers, others, scorer, as_of, settings, source))
+
+
+def scored(
+    buyers: pd.DataFrame,
+    others: pd.DataFrame,
+    scorer: Scorer,
+    as_of: date,
+    settings: Decisions,
+    source: Provenance,
+) -> pd.DataFrame:
+    """The columns of `SCORES` but for priority_rank, sorted by customer_id; no row depends on another.
+
+    Parameters
+    ----------
+    buyers
+        Their snapshot as of `as_of`.
+    others
+        customer_id and T of those who have only returned: see :func:`never_bought`.
+    """
     parts = []
     if len(buyers):
         parts.append(scored_buyers(buyers, scorer, as_of, settings))
@@ -182,13 +256,17 @@ def ranks_of(benefits: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def _set_down(blocks: Iterable[pd.DataFrame], path: Path, told: Callable[[int], None]) -> np.ndarray:
+def _as_table(block: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(block, schema=UNRANKED, preserve_index=False)
+
+
+def _set_down(blocks: Iterable[pa.Table], path: Path, told: Callable[[int], None]) -> np.ndarray:
     """Blocks to an Arrow file; expected_net_benefit of all their rows."""
     benefits = []
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     with pa.ipc.new_file(path, UNRANKED, options=options) as file:
         for done, block in enumerate(blocks, 1):
-            file.write_table(pa.Table.from_pandas(block, schema=UNRANKED, preserve_index=False))
+            file.write_table(block)
             benefits.append(block["expected_net_benefit"].to_numpy())
             told(done)
     return np.concatenate(benefits)
@@ -217,12 +295,11 @@ def scored_buyers(buyers: pd.DataFrame, scorer: Scorer, as_of: date, settings: D
     )
 
 
-def _never_bought(known: ir.Table, as_of: date) -> pd.DataFrame:
-    """Customers with returns only: customer_id and the days since they were first seen."""
+def never_bought(known: ir.Table, as_of: date) -> ir.Table:
+    """Customers with returns only: customer_id and T, the days since they were first seen."""
     seen = known.group_by("customer_id").aggregate(first=known.day.min(), bought=known.is_purchase.any())
-    rows = seen.filter(~seen.bought).order_by("customer_id").to_pandas()
-    days = (pd.Timestamp(as_of) - pd.to_datetime(rows["first"])).dt.days.astype(float)
-    return pd.DataFrame({"customer_id": rows["customer_id"].astype("str"), "T": days})
+    days = ibis.literal(as_of).delta(seen["first"], unit="day").cast("float64")
+    return seen.filter(~seen.bought).select("customer_id", T=days)
 
 
 def _only_returned(others: pd.DataFrame, scorer: Scorer, as_of: date) -> pd.DataFrame:
