@@ -5,7 +5,11 @@ Real processes, a real folder, a real PostgreSQL server. Authority: the lists of
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
+import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -18,7 +22,7 @@ import yaml
 from _kills import PUBLISH, Moment, Trial, end_again_and_again
 from _outages import IMPATIENT, end_sessions, suffered
 from _readers import Folder, Postgres, Reader
-from _shop import Shop
+from _shop import SOURCE, Shop
 from churnlab.evaluation.backtest import fit_scorer
 
 
@@ -78,6 +82,27 @@ def test_ended_by_sigterm(trial):
     assert tally.codes.keys() <= {0, 143}  # 0: it was done before
     assert 143 in tally.codes
     assert tally.is_clean, tally
+
+
+def test_a_signal_in_the_midst_of_a_query_is_no_defect(tmp_path):
+    """DuckDB makes an error of its own of what interrupts it."""
+    program = tmp_path / "asks.py"
+    program.write_text(
+        "import duckdb\n"
+        "from churnlab import cli\n"
+        "def ask():\n"
+        "    print('asked', flush=True)\n"
+        "    duckdb.sql('SELECT sum(a.range % 7) FROM range(1000000) a, range(1000000) b').fetchall()\n"
+        "cli.app = ask\n"
+        "cli.main()\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, program]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdout is not None and run.stdout.readline() == b"asked\n"
+        time.sleep(0.5)
+        run.terminate()
+        assert (run.wait(timeout=60), run.stderr.read()) == (143, b"")
 
 
 def test_a_full_disk(trial):
