@@ -130,7 +130,7 @@ def _without_source(trial: Trial) -> Outage:
 def _source_replaced(trial: Trial) -> Outage:
     """Another whole file takes the source's place while it is read: the list is of the one or the other."""
     source = trial.shop.folder / "lines.parquet"
-    kept, other = source.with_suffix(".kept"), source.with_suffix(".other")
+    kept, other = source.with_name("kept.parquet"), source.with_name("other.parquet")
     table = pq.read_table(source)
     pq.write_table(table.slice(0, len(table) - 1000), other)
     os.link(source, kept)

@@ -78,7 +78,7 @@ def of_target(shop: Shop, reader: Reader, plan: Plan, outages: Callable[[Trial],
     for trial in held:
         trial.pace = spare.pace
     counts = ((signal.SIGKILL, plan.kills), (signal.SIGTERM, plan.terminations))
-    tallies = [ended(held, how, count, rng) for how, count in counts]
+    tallies = [ended(held, how, count, rng) for how, count in counts if count]
     return tallies, [*of_every_target(held[0]), *outages(held[0])]
 
 
@@ -116,7 +116,7 @@ def shown(tallies: Iterable[Tally], outages: Iterable[Outage]) -> list[Table]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do it all, print two tables, keep the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--kills", type=int, help="SIGKILLs per target; half as many SIGTERMs")
+    parser.add_argument("--kills", type=int, help="SIGKILLs per target (50); half as many SIGTERMs")
     few = parser.parse_args(arguments).kills
     plan = Plan() if few is None else Plan(kills=few, terminations=few // 2, dates=1)
     with tempfile.TemporaryDirectory(prefix="churnlab-faults-") as folder:
