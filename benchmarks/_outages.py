@@ -63,8 +63,8 @@ class Outage:
         return self.code in self.codes and whole and not self.leftovers and not self.wrong
 
     def record(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return asdict(self) | {"codes": list(self.codes)}
+        """As JSON can hold it; without the line, which names folders of this machine."""
+        return {name: value for name, value in asdict(self).items() if name != "line"}
 
 
 def suffered(

@@ -105,11 +105,11 @@ def shown(tallies: Iterable[Tally], outages: Iterable[Outage]) -> list[Table]:
         figures = (one.ended, one.ended_publishing, one.saw_old, one.saw_new, one.saw_half)
         wrong = (one.rows_lost, one.rows_doubled, len(one.leftovers))
         kills.add_row(one.target, one.fault, *map(str, figures + wrong))
-    taken = Table("target", "fault", "code", "reader saw", "left", "as it should be", "line")
+    taken = Table("target", "fault", "code", "reader saw", "left", "as it should be")
     for found in outages:
-        verdict = "yes" if found.is_clean else "NO"
+        verdict = "yes" if found.is_clean else f"NO: {found.line}"
         cells = (found.target, found.fault, str(found.code), found.saw, str(len(found.leftovers)))
-        taken.add_row(*cells, verdict, found.line)
+        taken.add_row(*cells, verdict)
     return [kills, taken]
 
 
