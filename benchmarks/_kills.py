@@ -16,6 +16,7 @@ from _shop import Run, Shop
 PUBLISH = "publish"  # the step in which a list becomes visible
 MOST_TRIES = 20  # of a command that says that only the moment is wrong
 TRY_LATER = 75
+PUBLISHING_SHARE = 0.5  # of the time from the beginning of the step to the end of the process
 COUNTED = (
     "ended",
     "ended_publishing",
@@ -99,15 +100,6 @@ class Tally:
         return not (self.saw_half or self.rows_lost or self.rows_doubled or self.leftovers)
 
 
-def moments(pace: Pace, count: int, rng: random.Random) -> Iterator[Moment]:
-    """By turns anywhere in the run, and in its publishing."""
-    for number in range(count):
-        if number % 2:
-            yield Moment(PUBLISH, rng.uniform(0.0, 1.2 * pace.publishing))
-        else:
-            yield Moment(None, rng.uniform(0.0, pace.whole))
-
-
 @dataclass
 class Trial:
     """One target whose list of one date is published again and again, by two models by turns.
@@ -116,6 +108,8 @@ class Trial:
     ----------
     expected
         The list of each model, from a run that wrote files instead of publishing.
+    pace
+        Of the last undisturbed run.
     """
 
     shop: Shop
@@ -123,13 +117,14 @@ class Trial:
     day: date
     expected: tuple[list[Row], list[Row]]
     next_model: int = 0
+    pace: Pace = Pace(0.0, 0.0)
 
     def words(self, *more: object) -> list[object]:
         """The command that publishes the next list."""
         return self.shop.score(self.day, self.next_model, "--sink", self.reader.target, "--restate", *more)
 
-    def settle(self) -> tuple[int, Pace]:
-        """Run the next command until it is done: how often it had to be tried again, and its pace."""
+    def settle(self) -> int:
+        """Run the next command until it is done: how often it had to be tried again."""
         for tries in range(MOST_TRIES):
             begun = time.perf_counter()
             run = self.shop.start(*self.words())
@@ -139,7 +134,8 @@ class Trial:
             ended = time.perf_counter()
             if code == 0:
                 self.next_model = 1 - self.next_model
-                return tries, Pace(ended - begun, ended - publishing)
+                self.pace = Pace(ended - begun, ended - publishing)
+                return tries
             if code != TRY_LATER:
                 raise RuntimeError(f"the next run ended with {code}: {run.told[-2000:]}")
             time.sleep(0.2)
@@ -152,6 +148,13 @@ class Trial:
     def before_and_after(self) -> tuple[Seen, Seen]:
         """What the reader saw before the next command, and should see after it."""
         return self.seen(), Seen.of(self.expected[self.next_model])
+
+
+def moments(trial: Trial, rng: random.Random) -> Iterator[Moment]:
+    """By turns anywhere in the run and in its publishing, at the last undisturbed run's pace; endless."""
+    while True:
+        yield Moment(None, rng.uniform(0.0, trial.pace.whole))
+        yield Moment(PUBLISH, rng.uniform(0.0, PUBLISHING_SHARE * trial.pace.publishing))
 
 
 def interrupt(run: Run, moment: Moment, how: signal.Signals) -> bool:
@@ -201,7 +204,7 @@ def _end_one(trial: Trial, moment: Moment, how: signal.Signals, tally: Tally) ->
 
 
 def _finish(trial: Trial, tally: Tally) -> None:
-    tally.tries_again += trial.settle()[0]
+    tally.tries_again += trial.settle()
     count(trial, tally, trial.expected[1 - trial.next_model])
 
 

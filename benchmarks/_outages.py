@@ -63,8 +63,8 @@ class Outage:
         return self.code in self.codes and whole and not self.leftovers and not self.wrong
 
     def record(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return asdict(self) | {"codes": list(self.codes)}
+        """As JSON can hold it; without the line, which names folders of this machine."""
+        return {name: value for name, value in asdict(self).items() if name != "line"}
 
 
 def suffered(
@@ -130,7 +130,7 @@ def _without_source(trial: Trial) -> Outage:
 def _source_replaced(trial: Trial) -> Outage:
     """Another whole file takes the source's place while it is read: the list is of the one or the other."""
     source = trial.shop.folder / "lines.parquet"
-    kept, other = source.with_suffix(".kept"), source.with_suffix(".other")
+    kept, other = source.with_name("kept.parquet"), source.with_name("other.parquet")
     table = pq.read_table(source)
     pq.write_table(table.slice(0, len(table) - 1000), other)
     os.link(source, kept)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,15 @@ def open_shop(folder: Path, customers: int) -> Shop:
     params = _write_params(log, folder)
     models = tuple(_write_model(params, recipe, days, folder) for days in LAST_CUTOFFS)
     return Shop(folder, folder / "params.yaml", (models[0], models[1]), recipe.last_day)
+
+
+def twin(shop: Shop, folder: Path) -> Shop:
+    """The same shop in another folder, with a source of its own; for runs at the same time."""
+    folder.mkdir(parents=True)
+    log = folder / "lines.parquet"
+    shutil.copyfile(shop.folder / log.name, log)
+    _write_params(log, folder)
+    return replace(shop, folder=folder, params=folder / shop.params.name)
 
 
 def _write_params(log: Path, folder: Path) -> Params:

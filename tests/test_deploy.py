@@ -69,9 +69,10 @@ def test_no_machine_is_named(path):
 
 @pytest.fixture(scope="module")
 def manifest(small_log: Any, small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Of a real run."""
+    """Of a real run, sixty days after the last one that its model knows."""
     out = tmp_path_factory.mktemp("scored")
-    score_source(Job(small_log.params, None, str(small_model)), out)
+    day = small_log.TRAINED_ON + timedelta(days=60)
+    score_source(Job(small_log.params, day, str(small_model)), out)
     found: dict[str, Any] = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     return found
 
@@ -153,8 +154,8 @@ def test_customers_vanish(manifest, alert):
 
 def test_an_old_model(manifest, alert):
     day = date.fromisoformat(manifest["as_of"])
-    old = manifest | {"model_cutoff": str(day - timedelta(days=91))}
-    code, (line,) = alert(old)
+    assert manifest["model_cutoff"] == str(day - timedelta(days=60))
+    code, (line,) = alert(manifest | {"model_cutoff": str(day - timedelta(days=91))})
     assert code == 1 and line.startswith("model_cutoff: ")
     assert alert(manifest | {"model_cutoff": str(day - timedelta(days=90))}) == (0, [])
 

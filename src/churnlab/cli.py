@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from churnlab.errors import ChurnlabError, exit_code, one_line, quotes_data, withheld
+from churnlab.errors import ChurnlabError, exit_code, is_ending, one_line, quotes_data, withheld
 
 if TYPE_CHECKING:
     from churnlab.config import Params
@@ -363,6 +363,8 @@ def main() -> None:
     try:
         app()
     except Exception as error:
+        if is_ending():  # an interrupted query is no defect
+            sys.exit(128 + signal.SIGTERM)
         line = one_line(error)
         if line is not None:
             _end(line, exit_code(error))

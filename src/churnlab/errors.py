@@ -11,6 +11,7 @@ ChurnlabError            a user can mend it: one line, exit code 2
     └── AwayError        the database of a source is away (a DataError too)
 """
 
+import signal
 import traceback
 from collections.abc import Iterator
 
@@ -33,6 +34,11 @@ def one_line(error: Exception) -> str | None:
 def exit_code(error: Exception) -> int:
     """How a process ends that was stopped by an error of which :func:`one_line` tells."""
     return error.exit_code if isinstance(error, ChurnlabError) else ChurnlabError.exit_code
+
+
+def is_ending() -> bool:
+    """Whether SIGTERM is being obeyed: it is ignored from then on. Libraries may turn it into an error."""
+    return signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 
 
 class ConfigError(ChurnlabError):

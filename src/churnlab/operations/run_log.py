@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from churnlab.errors import exit_code, one_line
+from churnlab.errors import exit_code, is_ending, one_line
 
 Told = Callable[[int, int], None]
 
@@ -46,6 +46,8 @@ class RunLog:
         try:
             yield
         except Exception as error:
+            if is_ending():
+                raise
             message = one_line(error) or f"a defect of churnlab: {type(error).__name__}"
             self.tell("failed", message=message, exit_code=exit_code(error) if one_line(error) else 1)
             raise
