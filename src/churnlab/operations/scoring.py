@@ -138,10 +138,11 @@ def write_scores(
         table = scored_table(known, scorer, as_of, settings, source, signals).cache()
         blocks = (bucket.of(table).order_by("customer_id").to_pyarrow() for bucket in buckets)
     else:
-        blocks = (
-            _as_table(scored_bucket(bucket.of(known), scorer, as_of, settings, source, signals.within(bucket)))
+        frames = (
+            scored_bucket(bucket.of(known), scorer, as_of, settings, source, signals.within(bucket))
             for bucket in buckets
         )
+        blocks = map(_as_table, frames)
     with TemporaryDirectory(prefix="churnlab-") as scratch:
         unranked = Path(scratch) / "scores.arrow"
         benefits = _set_down(blocks, unranked, lambda done: told(done, len(buckets)))

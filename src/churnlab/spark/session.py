@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import socket
@@ -64,6 +65,7 @@ def session(settings: Engine) -> SparkSession:
 
     # shown by PySpark at every conversion; churnlab's tests hold those conversions it uses
     warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)  # what it tells is raised as well
     _require_answer(settings.spark_master)
     try:
         own = _connected(settings) if settings.spark_master.startswith(f"{CONNECT}:") else _local(settings)

@@ -1,0 +1,72 @@
+"""DuckDB's functions and regular expressions in Spark's words."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import ibis.expr.operations as ops
+import sqlglot.expressions as sge
+from ibis.backends.sql.compilers.pyspark import PySparkCompiler
+
+from churnlab.errors import ConfigError
+from churnlab.spark.functions import FUNCTIONS
+
+PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]])*\]|\(\?i\)|\$", re.DOTALL)
+JAVA = {"(?i)": "(?iu)", "$": r"\z"}
+
+
+class Compiler(PySparkCompiler):  # type: ignore[misc]
+    """Expressions of churnlab as Spark's SQL, with the answers that DuckDB gives."""
+
+    __slots__ = ()
+
+    def visit_RegexSearch(self, op: Any, *, arg: Any, pattern: Any) -> Any:
+        """Whether the pattern is found."""
+        return self.f.anon.regexp_like(arg, _java(op.pattern))
+
+    def visit_RegexReplace(self, op: Any, *, arg: Any, pattern: Any, replacement: Any) -> Any:
+        """All that the pattern finds, replaced."""
+        new = re.sub(r"\\(\d)", r"$\1", op.replacement.value.replace("$", r"\$"))
+        return self.f.anon.regexp_replace(arg, _java(op.pattern), sge.convert(new))
+
+    def visit_RegexExtract(self, op: Any, *, arg: Any, pattern: Any, index: Any) -> Any:
+        """The first that the pattern finds; "" if nothing, as in DuckDB."""
+        return self.f.anon.regexp_extract(arg, _java(op.pattern), index)
+
+    def visit_Hash(self, op: Any, *, arg: Any) -> Any:
+        """Of 64 bits: with 32 some of 100,000 lines would be alike by chance."""
+        return self.f.anon.xxhash64(arg)
+
+    def visit_Cast(self, op: Any, *, arg: Any, to: Any) -> Any:
+        """As JSON every field is told, null or not."""
+        if to.is_json() and not op.arg.dtype.is_string():
+            keep = self.f.anon.map(sge.convert("ignoreNullFields"), sge.convert("false"))
+            return self.f.anon.to_json(arg, keep)
+        return super().visit_Cast(op, arg=arg, to=to)
+
+    def visit_ScalarUDF(self, op: Any, **arguments: Any) -> Any:
+        """DuckDB's functions: by Spark's own where that gives the same, else by DuckDB in Spark's workers."""
+        name, told = op.__func_name__, list(arguments.values())
+        if name == "timezone" and op.dtype.timezone is None:  # an instant has one reading on any clock
+            return self.cast(self.f.anon.from_utc_timestamp(told[1], told[0]), op.dtype)
+        if name in FUNCTIONS:
+            return self.f.anon[f"duckdb_{name}"](*told)
+        return super().visit_ScalarUDF(op, **arguments)
+
+
+def _java(pattern: Any) -> sge.Expression:
+    """A pattern of RE2 as one of Java: `$` is the very end, and (?i) holds for every script.
+
+    Raises
+    ------
+    ConfigError
+        The pattern is not written in the expression.
+    """
+    if not isinstance(pattern, ops.Literal):
+        raise ConfigError("engine.backend: spark cannot search for patterns that stand in a table: use duckdb")
+    java = PIECE.sub(lambda found: JAVA.get(found[0], found[0]), pattern.value)
+    return sge.convert(java)
+
+
+compiler = Compiler()
