@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -165,15 +165,27 @@ def interrupt(run: Run, moment: Moment, how: signal.Signals) -> bool:
     return True
 
 
-def end_again_and_again(trial: Trial, chosen: Iterator[Moment], how: signal.Signals) -> Tally:
-    """End a run at every moment, look, let the next run finish, look again."""
+def end_again_and_again(
+    trial: Trial, chosen: Iterable[Moment], how: signal.Signals, *, finish_each: bool = True
+) -> Tally:
+    """End a run at every moment, look, let the next run finish, look again.
+
+    Parameters
+    ----------
+    finish_each
+        Let a run finish after every end; else only after the last.
+    """
     tally = Tally(trial.reader.name, how.name)
     for moment in chosen:
-        _one(trial, moment, how, tally)
+        _end_one(trial, moment, how, tally)
+        if finish_each:
+            _finish(trial, tally)
+    if not finish_each:
+        _finish(trial, tally)
     return tally
 
 
-def _one(trial: Trial, moment: Moment, how: signal.Signals, tally: Tally) -> None:
+def _end_one(trial: Trial, moment: Moment, how: signal.Signals, tally: Tally) -> None:
     before, after = trial.before_and_after()
     run = trial.shop.start(*trial.words())
     was_running = interrupt(run, moment, how)
@@ -186,6 +198,9 @@ def _one(trial: Trial, moment: Moment, how: signal.Signals, tally: Tally) -> Non
     tally.saw_old += found == before
     tally.saw_new += found == after
     tally.saw_half += found not in (before, after)
+
+
+def _finish(trial: Trial, tally: Tally) -> None:
     tally.tries_again += trial.settle()[0]
     count(trial, tally, trial.expected[1 - trial.next_model])
 

@@ -1,4 +1,4 @@
-"""Made-up logs of any size whose customers behave as BG/NBD and Gamma-Gamma say, beside the truth of each."""
+"""Made-up logs of any size: customers behave as BG/NBD and Gamma-Gamma say, and their truth is known."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -31,7 +32,8 @@ class Recipe:
     r, alpha
         Gamma distribution of the rate of orders: mean r / alpha a day.
     a, b
-        Beta distribution of the chance to leave after an order (BG/NBD: Fader, Hardie & Lee 2005).
+        Beta distribution of the chance to leave after an order, the first included (MBG/NBD: Batislam et al.
+        2007).
     p, q, v
         Gamma-Gamma distribution of order values (Fader & Hardie 2013).
     """
@@ -85,6 +87,25 @@ def write_log(recipe: Recipe, folder: Path, *, by_day: bool = True) -> tuple[Pat
         _sort(blocks, log)
         blocks.unlink()
     return log, truth
+
+
+def histories(recipe: Recipe) -> pd.DataFrame:
+    """What BG/NBD is fitted from: frequency, recency and T in days, one row per customer, without a log.
+
+    They are those of another draw of customers than :func:`write_log` makes.
+    """
+    rng = np.random.default_rng(recipe.seed)
+    rate = rng.gamma(recipe.r, 1.0 / recipe.alpha, recipe.customers)
+    leaving = rng.beta(recipe.a, recipe.b, recipe.customers)
+    customer, moment, _ = _orders(recipe, rate, leaving, rng)
+    day = np.floor(moment).astype(np.int64)
+    customer, day = customer[day < recipe.days], day[day < recipe.days]
+    bought = pd.DataFrame({"customer_id": customer, "day": day}).drop_duplicates()
+    each = bought.groupby("customer_id")["day"].agg(["min", "max", "size"])
+    known = {"frequency": each["size"] - 1, "recency": each["max"] - each["min"]}
+    return (
+        pd.DataFrame({**known, "T": recipe.days - 1 - each["min"]}).astype("float64").reset_index(drop=True)
+    )
 
 
 _LINES = pa.schema(

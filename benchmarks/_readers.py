@@ -15,7 +15,7 @@ import psycopg
 import pyarrow.parquet as pq
 
 PARTING_SECONDS = 5.0
-MARKS = ("customer_id", "churn_probability", "model_version", "data_version")
+MARKS = ("customer_id", "churn_probability", "model_version", "run_id", "data_version")
 Row = dict[str, Any]
 
 

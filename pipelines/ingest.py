@@ -29,9 +29,9 @@ def run(params: Params) -> None:
     work = Workspace.of(params)
     found = ingest(connect(params.engine), params.data, work.landing)
     summary = found.summary
-    orders, quarantine = found.orders.to_pyarrow(), found.quarantine.to_pyarrow()
-    require_all_rows(summary, orders, quarantine)
-    write_parquet(quarantine, work.quarantine)
+    lines = found.orders.aggregate(n_lines=found.orders["n_lines"].sum())
+    require_all_rows(summary, lines.to_pyarrow(), found.quarantine.select("source_row").to_pyarrow())
+    write_parquet(found.quarantine.to_pyarrow_batches(), work.quarantine)
     if not summary["rows_read"]:
         raise DataError("data: the source has no lines below its header: export it again")
     if not summary["rows_accepted"]:
@@ -39,14 +39,22 @@ def run(params: Params) -> None:
         raise DataError(
             f"data: none of {summary['rows_read']} lines can be used ({reasons}): see {work.quarantine}"
         )
-    write_parquet(orders, work.orders)
+    write_parquet(found.orders.to_pyarrow_batches(), work.orders)
     for name in SIDE_TABLES:
-        write_parquet(getattr(found, name).to_pyarrow(), getattr(work, name))
+        write_parquet(getattr(found, name).to_pyarrow_batches(), getattr(work, name))
     tell(found, params, work)
 
 
 def require_all_rows(summary: dict[str, Any], orders: pa.Table, quarantine: pa.Table) -> None:
-    """Accepted and refused lines must add up to the lines read, of every table."""
+    """Accepted and refused lines must add up to the lines read, of every table.
+
+    Parameters
+    ----------
+    orders
+        n_lines, of each order or of them all.
+    quarantine
+        One row per refused line.
+    """
     lines = pc.sum(orders["n_lines"]).as_py() or 0
     read = summary["rows_read"] + sum(table["rows_read"] for table in summary["tables"].values())
     beside = sum(table["rows_accepted"] for table in summary["tables"].values())

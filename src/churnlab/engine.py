@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow.compute as pc
     from ibis.backends.duckdb import Backend
+
+
+ROWS_PER_GROUP = 1_048_576  # as pyarrow cuts a table that it is given whole
+ROWS_PER_CHUNK = 122_880  # as DuckDB cuts one: pages end where a chunk does
 
 
 def connect(settings: Engine) -> Backend:
@@ -52,15 +56,39 @@ def _spark(settings: Engine) -> Backend:
     return connected(own)
 
 
-def write_parquet(table: pd.DataFrame | pa.Table, path: Path) -> None:
+def write_parquet(table: pd.DataFrame | pa.Table | pa.RecordBatchReader, path: Path) -> None:
     """Write a table so that a reader sees the old file or the new one, and equal rows give equal bytes.
 
-    Library versions that pandas would record in the file are left out.
+    Library versions that pandas would record in the file are left out. Of a reader of record batches, one
+    row group is in memory at a time.
     """
+    if isinstance(table, pa.RecordBatchReader):
+        write_atomically(path, lambda temporary: _write_batches(table, temporary))
+        return
     if not isinstance(table, pa.Table):
         table = pa.Table.from_pandas(table, preserve_index=False)
     table = table.replace_schema_metadata(None)
     write_atomically(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+
+
+def _write_batches(batches: pa.RecordBatchReader, path: Path) -> None:
+    schema = batches.schema.remove_metadata()
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for group in _row_groups(batches):
+            chunks = group.combine_chunks().to_batches(max_chunksize=ROWS_PER_CHUNK)
+            table = pa.Table.from_batches(chunks, group.schema).replace_schema_metadata(None)
+            writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+
+
+def _row_groups(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    """Tables of ROWS_PER_GROUP rows and one of the rest, whatever the batches; at least one."""
+    table = batches.schema.empty_table()
+    for batch in batches:
+        table = pa.concat_tables([table, pa.Table.from_batches([batch])])
+        while len(table) > ROWS_PER_GROUP:
+            yield table.slice(0, ROWS_PER_GROUP)
+            table = table.slice(ROWS_PER_GROUP)
+    yield table
 
 
 def write_text(text: str, path: Path) -> None:

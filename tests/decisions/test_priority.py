@@ -329,3 +329,20 @@ def test_scores_of_an_earlier_plan_are_replaced():
     scores = customers([0.8], [20.0]).assign(priority_rank=9, expected_net_benefit=-1.0)
     plan = priority_list(scores, decisions())
     assert (plan["priority_rank"].iloc[0], plan["expected_net_benefit"].iloc[0]) == (1, 8.0)
+
+
+def test_reasons_are_asked_for_of_those_on_the_list_only():
+    """The same list as with the reasons beside the scores, whatever order the answer comes in."""
+    told = [[f"Silence of {k} days, which raises the risk"] for k in range(300)]
+    scores = drawn(6, 300).assign(reasons=told)
+    asked: list[str] = []
+
+    def reasons(customer_id: pd.Series) -> pd.DataFrame:
+        asked.extend(customer_id)
+        return scores.loc[scores["customer_id"].isin(customer_id), ["customer_id", "reasons"]].iloc[::-1]
+
+    settings = decisions(budget=60.0, control_share=0.2)
+    plan = priority_list(scores.drop(columns="reasons"), settings, reasons)
+    pd.testing.assert_frame_equal(plan, priority_list(scores, settings))
+    assert 0 < len(plan) < 300
+    assert sorted(asked) == sorted(plan["customer_id"])

@@ -64,6 +64,18 @@ def test_a_customer_scores_alike_alone_and_in_company(
     pd.testing.assert_frame_equal(small_scorer.predict(shuffled).sort_index(), scores, rtol=1e-12)
 
 
+@pytest.mark.parametrize("size", [1, 37, 250])
+def test_in_buckets_of_any_size_and_order_every_customer_is_told_the_same(
+    small_scorer: Scorer, base: pd.DataFrame, scores: pd.DataFrame, size: int
+) -> None:
+    shuffled = base.sample(frac=1, random_state=size)
+    buckets = [shuffled.iloc[at : at + size] for at in range(0, min(len(base), 20 * size), size)]
+    told = pd.concat([small_scorer.predict(bucket) for bucket in buckets]).sort_index()
+    pd.testing.assert_frame_equal(told, scores.loc[told.index], check_exact=True)
+    reasons_told = pd.concat([small_scorer.explain(bucket) for bucket in buckets]).sort_index()
+    assert reasons_told.tolist() == small_scorer.explain(base).loc[told.index].tolist()
+
+
 def test_saved_and_loaded_it_is_the_same_model(
     small_scorer: Scorer, small_model: Path, base: pd.DataFrame, scores: pd.DataFrame
 ) -> None:

@@ -74,9 +74,11 @@ def clean(con: Backend, raw: ir.Table, data: Data) -> Cleaned:
     Moments with an offset are moved to the business time zone; moments without are in data.source_timezone,
     or in business time already.
     """
-    lines = judged_lines(con, raw, data)
-    refused = judging.refused(con, lines)
-    accepted = judging.accepted(lines, refused)
+    named = identified(con, raw, data)
+    lines = judged_lines(con, raw, data, named)
+    accepted, refused = judging.parted(con, lines, lambda sound: compared(sound, data))
+    words = [word for word in WORDS if word in raw.columns]
+    refused = judging.with_content(con, refused, named, words, data)
     orders = kept_in_file(con, order_table(accepted).order_by(*ORDER_KEYS))
     quarantine = judging.quarantine(refused, TABLE)
     check(orders, ORDERS)
@@ -124,22 +126,27 @@ def _check_pattern(con: Backend, pattern: str, calendar: str, section: str) -> N
         ) from error
 
 
-def judged_lines(con: Backend, raw: ir.Table, data: Data) -> ir.Table:
-    """Every raw line with its cells read, and the first reason to refuse it (null: accepted).
+def judged_lines(con: Backend, raw: ir.Table, data: Data, named: ir.Table | None = None) -> ir.Table:
+    """Every raw line with its cells read, and the first reason to refuse it for itself (null: none).
 
-    A table of the engine, unless each query may as well read the source anew.
+    Where the engine holds numbers and moments as such, each query reads the source anew, for that takes
+    less than to keep the lines. Otherwise they are read once and kept.
+
+    Parameters
+    ----------
+    named
+        `raw` as :func:`churnlab.data.identities.identified` gives it, where the caller has that.
 
     Returns
     -------
     ibis table
-        source_file, source_row, reason, column, raw (JSON of the cells, of refused lines only), looks (shape
-        of the cell that is wrong), customer_id, ts (moment), amount (negative on return lines only),
-        is_return, and, where the source has them, order_id, quantity, discount, product_id, category,
+        source_file, source_row, reason, column, customer_id, ts (moment), amount (negative on return lines
+        only), is_return, and, where the source has them, order_id, quantity, discount, product_id, category,
         channel; likeness, which equal lines share, of a source in files.
     """
     words = [word for word in WORDS if word in raw.columns]
     schema = transactions(data)
-    named = identified(con, raw, data)
+    named = identified(con, raw, data) if named is None else named
     lines = judging.read_cells(named, schema, reading_of(con, data, data, "data"))
     if "discount" in words:
         lines = lines.mutate(discount=lines["discount"].abs().fill_null(0.0))
@@ -150,12 +157,13 @@ def judged_lines(con: Backend, raw: ir.Table, data: Data) -> ir.Table:
     size = lines["amount"].abs()
     lines = lines.mutate(is_return=is_return, amount=is_return.ifelse(-size, size))
     kept = ("customer_id", "ts", "amount", "is_return", "stated", *KEPT)
-    if judging.only_counts_likeness(data) and parsing.are_native(raw, _read_as_values(raw, schema)):
-        lines = judging.as_judged(lines, words, kept, data)
-    else:
-        lines = judging.set_down(con, lines, words, kept, data)
+    lines = judging.judged(lines, words, kept, data)
+    if not (judging.only_counts_likeness(data) and parsing.are_native(raw, _read_as_values(raw, schema))):
+        lines = judging.set_down(con, lines)
     require_one_currency(lines, data)
-    return judging.with_content(con, compared(lines, schema, data), lines, named, words, data)
+    if data.ambiguous_cells == "quarantine":
+        lines = judging.refuse_mixed(lines, schema)
+    return lines
 
 
 def _read_as_values(raw: ir.Table, schema: pa.DataFrameSchema) -> list[str]:

@@ -9,33 +9,30 @@ from typing import TYPE_CHECKING
 import ibis
 
 from churnlab.config import Data
-from churnlab.data.judging import PLACE, refuse, refuse_mixed
+from churnlab.data.judging import PLACE, refuse
 from churnlab.data.reasons import CONFLICT, DATE_FAR, DUPLICATE, EXCESS_RETURN, OVERLAP, RESTATED
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-    import pandera.ibis as pa
 
 DEAREST_TIMES = 10  # a log that has just begun has not seen the dearest yet
 LONG_GAP_DAYS, FEW = 366, 0.01  # a year without an order, and a hundredth of the lines after it
 LONGER_GAP_DAYS, HALF = 3653, 0.5  # ten years
 
 
-def compared(lines: ir.Table, schema: pa.DataFrameSchema, data: Data) -> ir.Table:
-    """Refuses lines for what other lines say: mixed spellings, far dates, repeats, overlaps, orders, returns.
+def compared(lines: ir.Table, data: Data) -> ir.Table:
+    """Refuses lines for what other lines say: far dates, repeats, overlaps, orders, returns.
 
     Parameters
     ----------
     lines
-        Lines judged one by one, as :func:`churnlab.data.judging.set_down` leaves them.
+        Lines with which, one by one, nothing is wrong: the columns of :func:`churnlab.data.judging.judged`.
 
     Returns
     -------
     ibis table
         `lines` itself if no check calls for more.
     """
-    if data.ambiguous_cells == "quarantine":
-        lines = refuse_mixed(lines, schema)
     if data.as_of is None:
         lines = _far_ahead(lines)
     lines = repeated(lines, data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -147,33 +147,23 @@ def refuse(table: ir.Table, wrong: ir.BooleanValue, code: str, column: str = "")
     return table.mutate(reason=now.ifelse(code, table["reason"]), column=now.ifelse(column, table["column"]))
 
 
-def set_down(con: Backend, table: ir.Table, words: list[str], kept: tuple[str, ...], data: Data) -> ir.Table:
-    """Judged lines as a table of the engine, so that they are read once.
+def judged(table: ir.Table, words: list[str], kept: tuple[str, ...], data: Data) -> ir.Table:
+    """What is needed of judged lines.
 
     Returns
     -------
     ibis table
         source_file, source_row, reason, column, the columns of `kept` and those of :func:`refuse_mixed` that
-        there are, likeness (equal in equal lines), and of refused lines raw and looks.
+        there are, likeness (equal in equal lines).
     """
-    lines = as_judged(table, words, kept, data)
-    return con.create_table(ibis.util.gen_name("lines"), lines, temp=True)
-
-
-def as_judged(table: ir.Table, words: list[str], kept: tuple[str, ...], data: Data) -> ir.Table:
-    """What :func:`set_down` gives, to be read anew by each query."""
     flags = [name for name in table.columns if name.startswith(("other_", "either_"))]
     columns = [name for name in (*kept, *flags) if name in table.columns]
-    refused = table["reason"].notnull()
-    return table.select(
-        *PLACE,
-        "reason",
-        "column",
-        *columns,
-        likeness=_likeness(table, words, data),
-        raw=refused.ifelse(as_json(table, words, not data.privacy.hash_ids), ibis.null("string")),
-        looks=refused.ifelse(looks(table, words), ibis.null("string")),
-    )
+    return table.select(*PLACE, "reason", "column", *columns, likeness=_likeness(table, words, data))
+
+
+def set_down(con: Backend, lines: ir.Table) -> ir.Table:
+    """Lines as a table of the engine, so that they are read once."""
+    return con.create_table(ibis.util.gen_name("lines"), lines, temp=True)
 
 
 def only_counts_likeness(data: Data) -> bool:
@@ -189,45 +179,55 @@ def _likeness(table: ir.Table, words: list[str], data: Data) -> ir.Value:
     return line.cast("json").cast("string").hexdigest("md5")
 
 
-def with_content(
-    con: Backend, compared: ir.Table, before: ir.Table, raw: ir.Table, words: list[str], data: Data
-) -> ir.Table:
-    """The lines set down `before`, with the reasons of those that were refused beside others, raw and looks.
+def parted(
+    con: Backend, lines: ir.Table, compare: Callable[[ir.Table], ir.Table]
+) -> tuple[ir.Table, ir.Table]:
+    """The accepted lines, and source_file, source_row, reason and column of the others.
 
-    `raw` is read again for those lines only, so that the cells of accepted lines need not be kept.
+    Parameters
+    ----------
+    lines
+        Lines judged one by one.
+    compare
+        Gives reasons to lines for what the other accepted lines say; its argument itself if it finds none.
     """
-    if compared is before:
-        return before
-    newly = compared.filter(compared["reason"].notnull(), compared["raw"].isnull())
-    newly = con.create_table(ibis.util.gen_name("newly"), newly.select(*PLACE, "reason", "column"), temp=True)
-    if not newly.count().to_pyarrow().as_py():
-        return before
-    found = _with_cells(raw, words).inner_join(newly, PLACE)
-    found = found.select(
-        *PLACE,
-        now_reason="reason",
-        now_column="column",
-        now_raw=as_json(found, words, not data.privacy.hash_ids),
-        now_looks=looks(found, words),
-    )
-    joined = before.left_join(con.create_table(ibis.util.gen_name("content"), found, temp=True), PLACE)
-    told = {
-        name: joined[f"now_{name}"].coalesce(joined[name]) for name in ("reason", "column", "raw", "looks")
-    }
-    return joined.select(*(name for name in before.columns if name not in told), **told)
+    refused = _refused(con, lines)
+    sound = _without(lines, refused)
+    compared = compare(sound)
+    if compared is sound:
+        return sound, refused
+    beside_others = _refused(con, compared)
+    return _without(sound, beside_others), refused.union(beside_others)
 
 
-def refused(con: Backend, lines: ir.Table) -> ir.Table:
-    """The refused lines as a table of the engine: source_file, source_row, reason, column, raw, looks."""
-    found = lines.filter(lines["reason"].notnull()).select(*PLACE, "reason", "column", "raw", "looks")
+def _refused(con: Backend, lines: ir.Table) -> ir.Table:
+    found = lines.filter(lines["reason"].notnull()).select(*PLACE, "reason", "column")
     return con.create_table(ibis.util.gen_name("refused"), found, temp=True)
 
 
-def accepted(lines: ir.Table, refused: ir.Table) -> ir.Table:
-    """The other lines; where none is refused they need not be judged once more."""
+def _without(lines: ir.Table, refused: ir.Table) -> ir.Table:
+    """The lines that are not refused; the engine need not work out again that they are not."""
+    if refused.count().to_pyarrow().as_py():
+        lines = lines.anti_join(refused, PLACE)
+    return lines.mutate(reason=ibis.null("string"), column=ibis.literal(""))
+
+
+def with_content(con: Backend, refused: ir.Table, raw: ir.Table, words: list[str], data: Data) -> ir.Table:
+    """Adds raw and looks to refused lines, and keeps them as a table of the engine.
+
+    `raw` is read again for those lines only, so that the cells of accepted lines need not be kept.
+    """
     if not refused.count().to_pyarrow().as_py():
-        return lines
-    return lines.filter(lines["reason"].isnull())
+        return refused.mutate(raw=ibis.literal(""), looks=ibis.literal(""))
+    found = _with_cells(raw, words).inner_join(refused, PLACE)
+    content = found.select(
+        *PLACE,
+        "reason",
+        "column",
+        raw=as_json(found, words, not data.privacy.hash_ids),
+        looks=looks(found, words),
+    )
+    return con.create_table(ibis.util.gen_name("content"), content, temp=True)
 
 
 def as_json(table: ir.Table, words: list[str], keep_malformed: bool) -> ir.StringValue:
@@ -263,7 +263,7 @@ def summary(refused: ir.Table, accepted: int) -> dict[str, Any]:
     Parameters
     ----------
     refused
-        What :func:`refused` gives.
+        What :func:`with_content` gives.
     accepted
         How many other lines there are.
     """

@@ -70,8 +70,12 @@ def composed(text: str) -> Any:
 
 def is_blank(cell: ir.StringValue) -> ir.BooleanValue:
     """Nothing, or nothing to be seen."""
-    begins_plainly = (cell >= "!") & (cell < "\x7f")  # a sign of ASCII: most cells need no search
-    return begins_plainly.fill_null(False).ifelse(False, cell.isnull() | ~cell.re_search(NOT_BLANK))
+    return _begins_plainly(cell).fill_null(False).ifelse(False, cell.isnull() | ~cell.re_search(NOT_BLANK))
+
+
+def _begins_plainly(cell: ir.StringValue) -> ir.BooleanValue:
+    """With a sign of ASCII that is seen: most cells do, and need no search."""
+    return (cell >= "!") & (cell < "\x7f")
 
 
 def filled(cell: ir.StringValue) -> ir.StringValue:
@@ -87,7 +91,20 @@ def trimmed(cell: ir.StringValue) -> ir.StringValue:
 def is_one_of(cell: ir.StringValue, words: Sequence[str]) -> ir.BooleanValue:
     """Whether a cell is one of the words, in small letters or capitals, blanks at its ends or not."""
     told = "|".join(re.escape(word.strip()) for word in words)
-    return cell.re_search(rf"(?i)^{BLANK}*({told}){BLANK}*$")
+    return _begins_otherwise(cell, words).ifelse(False, cell.re_search(rf"(?i)^{BLANK}*({told}){BLANK}*$"))
+
+
+def _begins_otherwise(cell: ir.StringValue, words: Sequence[str]) -> ir.BooleanValue:
+    """Whether a cell begins with a sign of ASCII that is seen, and none of the words begins so."""
+    begins = {sign for word in words for sign in _spellings(word.strip()[:1])}
+    signs = sorted(sign for sign in begins if len(sign) == 1 and sign.isascii())
+    alike = [(cell >= sign) & (cell < chr(ord(sign) + 1)) for sign in signs]
+    return reduce(lambda earlier, later: earlier & ~later, alike, _begins_plainly(cell)).fill_null(False)
+
+
+def _spellings(sign: str) -> set[str]:
+    """A sign in small and in capital letters; ſ and the sign of kelvin are spellings of s and k."""
+    return {sign.lower(), sign.upper(), sign.casefold(), sign.casefold().upper()}
 
 
 def plain_digits(cell: ir.StringValue) -> ir.StringValue:

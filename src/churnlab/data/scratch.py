@@ -45,9 +45,10 @@ def kept(con: Backend, table: ir.Table) -> ir.Table:
     except OSError as error:
         raise not_written(cause(error)) from error
     except duckdb.IOException as error:
-        if target.parent.name not in str(error):  # of reading: whoever reads tells it
+        said = str(error).splitlines()[0]
+        if target.parent.name not in said:  # of reading: whoever reads tells it
             raise
-        raise not_written(str(error).splitlines()[0].rpartition(": ")[2]) from error
+        raise not_written(said.rpartition(": ")[2]) from error
     return read(con, [target])
 
 

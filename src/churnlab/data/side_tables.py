@@ -90,20 +90,23 @@ def clean_side(con: Backend, raw: ir.Table, name: str, data: Data) -> SideTable:
     lines = judging.read_cells(named, schema, reading)
     if isinstance(settings, Interactions):
         lines = _with_endings(_rescaled(lines, settings))
-    lines = judging.set_down(con, judging.judge(lines, schema), words, tuple(schema.columns), data)
-    before = lines
+    lines = judging.judged(judging.judge(lines, schema), words, tuple(schema.columns), data)
+    lines = judging.set_down(con, lines)
     if data.ambiguous_cells == "quarantine":
         lines = judging.refuse_mixed(lines, schema)
-    lines = repeated(lines, data)
-    if isinstance(settings, Customers):
-        lines = judging.refuse(lines, _told_twice(lines, schema), CUSTOMER_TWICE.code)
-    lines = judging.with_content(con, lines, before, named, words, data)
-    refused = judging.refused(con, lines)
+    accepted, refused = judging.parted(con, lines, lambda sound: _compared(sound, name, schema, data))
+    refused = judging.with_content(con, refused, named, words, data)
     quarantine = judging.quarantine(refused, name)
     check(quarantine, QUARANTINE)
-    accepted = judging.accepted(lines, refused)
     summary = judging.summary(refused, accepted.count().to_pyarrow().as_py())
     return SideTable(_shaped(accepted, name, data), quarantine.order_by(*judging.PLACE), summary)
+
+
+def _compared(lines: ir.Table, name: str, schema: pa.DataFrameSchema, data: Data) -> ir.Table:
+    lines = repeated(lines, data)
+    if name == "customers":
+        lines = judging.refuse(lines, _told_twice(lines, schema), CUSTOMER_TWICE.code)
+    return lines
 
 
 def empty(con: Backend, name: str) -> SideTable:

@@ -65,7 +65,7 @@ def occasions(orders: ir.Table, cutoff: date) -> ir.Table:
 
 
 def purchase_days(orders: ir.Table, cutoff: date) -> ir.Table:
-    """The columns of :func:`occasions` up to age_days: those that need no other day of the customer."""
+    """The columns of :func:`occasions` that need no look at the customer's other days."""
     return _bought(customer_days(orders, cutoff), cutoff)
 
 

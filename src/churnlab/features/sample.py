@@ -43,7 +43,7 @@ class Sample:
         table
             customer_id, any number of rows each.
         """
-        return table.filter(_digits(table.customer_id) < self.below)
+        return table.filter(_digest(table.customer_id) < self.below)
 
     @property
     def note(self) -> str:
@@ -83,10 +83,12 @@ def _rows_by_digits(orders: ir.Table, cutoffs: Sequence[date]) -> Any:
     bought = orders.filter(orders.is_purchase & (orders.day <= max(cutoffs)))
     buyers = bought.group_by("customer_id").aggregate(first=bought.day.min())
     known_at = [(buyers["first"] <= cutoff).cast("int64") for cutoff in cutoffs]
-    buyers = buyers.select(digits=_digits(buyers.customer_id), rows=sum(known_at[1:], known_at[0]))
+    buyers = buyers.select(
+        digits=_digest(buyers.customer_id).left(DIGITS), rows=sum(known_at[1:], known_at[0])
+    )
     places = buyers.group_by("digits").aggregate(rows=buyers.rows.sum(), customers=buyers.count())
     return places.order_by("digits").to_pyarrow()
 
 
-def _digits(customer_id: Any) -> Any:
-    return customer_id.hexdigest("md5").left(DIGITS)
+def _digest(customer_id: Any) -> Any:
+    return customer_id.hexdigest("md5")

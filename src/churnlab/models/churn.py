@@ -159,4 +159,5 @@ def _scale(target: Target, y: np.ndarray, weight: np.ndarray) -> float:
 
 
 def _matrix(frame: pd.DataFrame, features: tuple[str, ...]) -> np.ndarray:
-    return frame[list(features)].to_numpy(float)
+    own = frame if tuple(frame.columns) == features else frame[list(features)]
+    return own.to_numpy(float)

@@ -57,6 +57,7 @@ def fit_forecaster(
     if notes:
         return without_learners(tuple(notes))
     rows = _Rows.of(training, features, plan)
+    del training  # as large as memory bears: the fits need the room
     recipes = {target: _Recipe(target, rows, settings) for target in Target}
     fitted = _fit_all(recipes, settings.threads)
     members, blends, season, answers = {}, {}, {}, {}

@@ -44,15 +44,16 @@ class Linear:
     def link(self, frame: pd.DataFrame, base: np.ndarray) -> np.ndarray:
         """Prediction on the link scale. `base` is BTYD's answer on that scale, (n, families)."""
         coef = np.array(self.coef)
-        parts = [self._matrix(frame[rows], base[rows]) @ coef for rows in _chunks(len(frame))]
+        values = self._values(frame)
+        parts = [self._matrix(values[rows], base[rows]) @ coef for rows in _chunks(len(frame))]
         return np.concatenate([*parts, np.zeros(0)]) + self.intercept
 
     def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Each feature's part of the link, against the average customer of training."""
-        n, coef = len(self.features), np.array(self.coef)
+        n, coef, values = len(self.features), np.array(self.coef), self._values(frame)
         out = np.empty((n, len(frame)))
         for rows in _chunks(len(frame)):
-            part = frame[rows]
+            part = values[rows]
             parts = (self._matrix(part, np.zeros((len(part), len(self.base_centre)))) * coef).T
             out[:, rows] = parts[:n]
             for k, feature in enumerate(self._flag_positions()):
@@ -64,8 +65,12 @@ class Linear:
         """What one unit of each family's answer adds to the link; empty if it does not read them."""
         return np.array(self.coef[len(self.features) + len(self.flags) :])
 
-    def _matrix(self, frame: pd.DataFrame, base: np.ndarray) -> np.ndarray:
-        logged = signed_log(frame[list(self.features)])
+    def _values(self, frame: pd.DataFrame) -> np.ndarray:
+        own = frame if tuple(frame.columns) == self.features else frame[list(self.features)]
+        return own.to_numpy(float)
+
+    def _matrix(self, values: np.ndarray, base: np.ndarray) -> np.ndarray:
+        logged = signed_log(values)
         families = len(self.base_centre)  # none for a regression that was not given BTYD's answers
         moved = base[:, :families] - np.array(self.base_centre)
         return _assemble(logged, np.array(self.centre), np.array(self.spread), self._flag_positions(), moved)
@@ -109,13 +114,14 @@ def fit_linear(
     penalty
         L2: the inverse of sklearn's C for the binomial, alpha for Poisson and gamma.
     """
-    logged = signed_log(frame)
+    logged = signed_log(frame.to_numpy(float))
     with np.errstate(invalid="ignore"):
         centre = np.nan_to_num(_nanmean(logged))
         spread = np.nan_to_num(np.sqrt(_nanmean((logged - centre) ** 2))) + 1e-6
     flags = np.flatnonzero(np.isnan(logged).any(axis=0))
     base_centre = base.mean(axis=0)
     matrix = _assemble(logged, centre, spread, flags, base - base_centre)
+    del logged
     scale = 1.0 if target is Target.CHURN else max(float(np.average(y, weights=weight)), np.finfo(float).tiny)
     model = _estimator(target, penalty).fit(matrix, y / scale, sample_weight=weight)
     return Linear(
@@ -129,10 +135,12 @@ def fit_linear(
     )
 
 
-def signed_log(frame: pd.DataFrame) -> np.ndarray:
-    """sign(x)·log(1 + |x|), (n, features); NaN stays."""
-    values = frame.to_numpy(float)
-    return np.sign(values) * np.log1p(np.abs(values))
+def signed_log(values: np.ndarray) -> np.ndarray:
+    """sign(x)·log(1 + |x|); NaN stays."""
+    logged = np.abs(values)
+    np.log1p(logged, out=logged)
+    logged *= np.sign(values)
+    return logged
 
 
 def _chunks(rows: int) -> list[slice]:
@@ -155,5 +163,8 @@ def _assemble(
     logged: np.ndarray, centre: np.ndarray, spread: np.ndarray, flags: np.ndarray, base: np.ndarray
 ) -> np.ndarray:
     missing = np.isnan(logged)
-    standard = np.clip((np.where(missing, centre, logged) - centre) / spread, -CLIP_SD, CLIP_SD)
+    standard = np.where(missing, centre, logged)
+    standard -= centre  # in place: each copy is as large as the training data
+    standard /= spread
+    np.clip(standard, -CLIP_SD, CLIP_SD, out=standard)
     return np.column_stack([standard, missing[:, flags].astype(float), base])

@@ -2,18 +2,18 @@
 
 A tree of a dozen leaves tells a few hundred kinds of rows apart, however many rows there are. Which side
 of each split a row falls on is its pattern; rows of one pattern reach the same leaf and have the same SHAP
-values of that tree. LightGBM answers for one row of each pattern, and the answers are spread.
+values of that tree. LightGBM tells the SHAP values of one row of each pattern, and they are spread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-MOST_SPLITS = 14  # a tree's answers are looked up in a table of 2^splits
+MOST_SPLITS = 12  # a tree's answers are looked up in a table of 2^splits
 BLOCK_ROWS = 131_072
 CHUNK_ROWS = 8192  # what the inner loops touch stays in the processor's cache
 Split = tuple[int, float, bool]
@@ -29,12 +29,15 @@ class _Tree:
         Its place in the booster.
     splits
         Column, threshold, and whether a missing value goes to the left, as values up to the threshold do.
+    values
+        Of the leaf that each pattern leads to, 2^splits.
     features
         The columns that its splits read.
     """
 
     number: int
     splits: tuple[Split, ...]
+    values: np.ndarray
 
     @property
     def features(self) -> tuple[int, ...]:
@@ -50,26 +53,6 @@ class _Tree:
             np.add(out, left, out=out)
 
 
-@dataclass(frozen=True)
-class _Answers:
-    """What is known so far of every tree: (answers, 2^splits), NaN where no row has asked yet."""
-
-    ask: Callable[[_Tree, np.ndarray], np.ndarray]
-    tables: dict[int, np.ndarray] = field(default_factory=dict)
-
-    def table(self, tree: _Tree, patterns: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """The tree's answers, those to all of `patterns`, the patterns of `columns`, among them."""
-        if tree.number not in self.tables:
-            of_any = self.ask(tree, columns[:, :1])
-            self.tables[tree.number] = np.full((len(of_any), 2 ** len(tree.splits)), np.nan)
-        table = self.tables[tree.number]
-        new = np.flatnonzero(np.isnan(table[0].take(patterns, mode="clip")))
-        if len(new):
-            distinct, first = np.unique(patterns[new], return_index=True)
-            table[:, distinct] = self.ask(tree, columns[:, new[first]])
-        return table
-
-
 class Patterns:
     """Answers of a booster whose trees are small; the same for a row whatever other rows are asked about.
 
@@ -83,7 +66,7 @@ class Patterns:
 
     def __init__(self, booster: Any, trees: tuple[_Tree, ...]) -> None:
         self._booster, self._trees = booster, trees
-        self._raw, self._shap = _Answers(self._ask_raw), _Answers(self._ask_shap)
+        self._shap = [np.full((len(tree.features), len(tree.values)), np.nan) for tree in trees]
 
     @classmethod
     def of(cls, booster: Any) -> Patterns | None:
@@ -95,7 +78,11 @@ class Patterns:
         )
         if not plain or max(map(len, nodes), default=0) > MOST_SPLITS:
             return None
-        return cls(booster, tuple(_Tree(k, tuple(map(_split, tree))) for k, tree in enumerate(nodes)))
+        trees = zip(nodes, roots, strict=True)
+        return cls(
+            booster,
+            tuple(_Tree(k, tuple(map(_split, tree)), _values(root)) for k, (tree, root) in enumerate(trees)),
+        )
 
     def link(self, columns: np.ndarray) -> np.ndarray:
         """The raw score of each row: LightGBM's to the last bit.
@@ -105,9 +92,13 @@ class Patterns:
         columns
             (features, rows), float64.
         """
-        out = np.zeros((1, columns.shape[1]))
-        self._add(self._raw, columns, lambda tree: (0,), out)
-        return out[0]
+        out = np.zeros(columns.shape[1])
+        for block in _slices(columns.shape[1], BLOCK_ROWS):
+            patterns = _patterns(self._trees, columns[:, block])
+            for chunk in _slices(patterns.shape[1], CHUNK_ROWS):
+                for tree, row in zip(self._trees, patterns, strict=True):
+                    out[block][chunk] += tree.values.take(row[chunk], mode="clip")
+        return out
 
     def contributions(self, columns: np.ndarray) -> np.ndarray:
         """SHAP values, (features, rows): LightGBM's, summed tree by tree.
@@ -118,43 +109,34 @@ class Patterns:
             As in :meth:`link`.
         """
         out = np.zeros(columns.shape)
-        self._add(self._shap, columns, lambda tree: tree.features, out)
-        return out
-
-    def _add(
-        self,
-        answers: _Answers,
-        columns: np.ndarray,
-        places: Callable[[_Tree], tuple[int, ...]],
-        out: np.ndarray,
-    ) -> None:
-        """Add every tree's answers to the rows of `out` that `places` names, tree after tree."""
-        trees = [tree for tree in self._trees if places(tree)]
         for block in _slices(columns.shape[1], BLOCK_ROWS):
             inside, total = columns[:, block], out[:, block]
-            patterns = _patterns(trees, inside)
-            tables = [answers.table(tree, row, inside) for tree, row in zip(trees, patterns, strict=True)]
+            patterns = _patterns(self._trees, inside)
+            for tree, row in zip(self._trees, patterns, strict=True):
+                self._learn(tree, row, inside)
             for chunk in _slices(inside.shape[1], CHUNK_ROWS):
-                for tree, row, table in zip(trees, patterns, tables, strict=True):
+                for tree, row in zip(self._trees, patterns, strict=True):
                     which = row[chunk].astype(np.intp)
-                    for place, told in zip(places(tree), table, strict=True):
-                        total[place, chunk] += told.take(which, mode="clip")
+                    for column, told in zip(tree.features, self._shap[tree.number], strict=True):
+                        total[column, chunk] += told.take(which, mode="clip")
+        return out
 
-    def _ask_raw(self, tree: _Tree, columns: np.ndarray) -> np.ndarray:
-        return self._predict(tree, columns, raw_score=True)[None, :]
+    def _learn(self, tree: _Tree, patterns: np.ndarray, columns: np.ndarray) -> None:
+        """Ask for the SHAP values of those `patterns`, the patterns of `columns`, that are not known yet."""
+        if not tree.splits:
+            return
+        table = self._shap[tree.number]
+        new = np.flatnonzero(np.isnan(table[0]).take(patterns, mode="clip"))
+        if len(new):
+            distinct, first = np.unique(patterns[new], return_index=True)
+            rows = np.ascontiguousarray(columns[:, new[first]].T)
+            found = self._booster.predict(
+                rows, pred_contrib=True, start_iteration=tree.number, num_iteration=1, num_threads=1
+            )
+            table[:, distinct] = found[:, list(tree.features)].T
 
-    def _ask_shap(self, tree: _Tree, columns: np.ndarray) -> np.ndarray:
-        return self._predict(tree, columns, pred_contrib=True)[:, list(tree.features)].T
 
-    def _predict(self, tree: _Tree, columns: np.ndarray, **kind: bool) -> np.ndarray:
-        rows = np.ascontiguousarray(columns.T)
-        found = self._booster.predict(
-            rows, start_iteration=tree.number, num_iteration=1, num_threads=1, **kind
-        )
-        return np.asarray(found, dtype=np.float64)
-
-
-def _patterns(trees: list[_Tree], columns: np.ndarray) -> np.ndarray:
+def _patterns(trees: tuple[_Tree, ...], columns: np.ndarray) -> np.ndarray:
     """(trees, rows)."""
     out = np.empty((len(trees), columns.shape[1]), dtype=np.uint16)
     for chunk in _slices(columns.shape[1], CHUNK_ROWS):
@@ -177,6 +159,22 @@ def _splits(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         if "split_feature" in node:
             yield node
             waiting += [node["right_child"], node["left_child"]]
+
+
+def _values(root: dict[str, Any]) -> np.ndarray:
+    """The value of the leaf that each pattern leads to; its first bit is the first of :func:`_splits`."""
+    places = {node["split_index"]: place for place, node in enumerate(reversed(list(_splits(root))))}
+    every = np.arange(2 ** len(places))
+    out = np.empty(len(every))
+    waiting = [(root, np.ones(len(every), dtype=bool))]
+    while waiting:
+        node, here = waiting.pop()
+        if "split_index" in node:
+            left = (every >> places[node["split_index"]]) & 1 == 1
+            waiting += [(node["left_child"], here & left), (node["right_child"], here & ~left)]
+        else:
+            out[here] = node["leaf_value"]
+    return out
 
 
 def _split(node: dict[str, Any]) -> Split:

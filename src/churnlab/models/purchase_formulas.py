@@ -21,9 +21,10 @@ from functools import cache
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, exprel, gammaln
+
+from churnlab.models.distinct import distinct
 
 Floats = NDArray[np.float64]
 
@@ -175,10 +176,8 @@ def formulas(family: str, params: Mapping[str, float]) -> Formulas:
 
 def once_each(answer: Callable[..., Floats], *columns: Floats) -> Floats:
     """`answer(*columns)`, asked once per distinct row; what it says of a row depends on that row alone."""
-    rows = pd.DataFrame(dict(enumerate(columns)))
-    group = rows.groupby(list(rows.columns), sort=False).ngroup()
-    first = ~group.duplicated().to_numpy()
-    return answer(*(column[first] for column in columns))[group.to_numpy()]
+    kind, first = distinct(*columns)
+    return answer(*(column[first] for column in columns))[kind]
 
 
 def in_parts(answer: Callable[..., Floats], *columns: Floats) -> Floats:

@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from churnlab.errors import ModelError
 from churnlab.models.fitting import NUMERIC_ERRORS, FitStep, Outcome, quietly, rounded
 from churnlab.models.large_fits import finished, thinned
-from churnlab.models.purchase_formulas import Floats, Formulas, ParetoNBD, formulas, once_each
+from churnlab.models.purchase_formulas import Floats, Formulas, ParetoNBD, formulas
 
 DAYS_PER_WEEK = 7.0
 PARAMETERS = {
@@ -72,13 +72,13 @@ class PurchaseModel:
 
     def p_alive(self, rfm: pd.DataFrame) -> Floats:
         """P(the customer has not dropped out by the cutoff). BG/NBD says 1 where frequency is 0."""
-        return _per_history(rfm, self._formulas().p_alive)
+        return _per_customer(rfm, self._formulas().p_alive)
 
     def p_no_purchase(self, rfm: pd.DataFrame, horizon_days: float) -> Floats:
         """P(no purchase within `horizon_days` after the cutoff); at least 1 - p_alive."""
         weeks = _horizon_weeks(horizon_days)
         predict = self._formulas().p_no_purchase
-        return np.clip(_per_history(rfm, lambda x, t_x, T: predict(x, t_x, T, weeks)), 0.0, 1.0)
+        return np.clip(_per_customer(rfm, lambda x, t_x, T: predict(x, t_x, T, weeks)), 0.0, 1.0)
 
     def expected_purchases(self, rfm: pd.DataFrame, horizon_days: float) -> Floats:
         """E[purchases within `horizon_days` after the cutoff]."""
@@ -88,7 +88,7 @@ class PurchaseModel:
         """E[purchases within h days after the cutoff], one column per h of `horizons_days`."""
         weeks = [_horizon_weeks(days) for days in horizons_days]
         predict = self._formulas().expected_purchases
-        found = _per_history(rfm, lambda x, t_x, T: predict(x, t_x, T, weeks))
+        found = _per_customer(rfm, lambda x, t_x, T: predict(x, t_x, T, weeks))
         return found.reshape(len(rfm), len(weeks))
 
     def median_days_to_next_purchase(self, rfm: pd.DataFrame) -> Floats:
@@ -104,7 +104,7 @@ class PurchaseModel:
                 weeks = (alpha + T) * np.expm1(math.log(2.0) / (r + x))
             return np.minimum(weeks * DAYS_PER_WEEK, FARTHEST_DAYS)
 
-        return _per_history(rfm, median)
+        return _per_customer(rfm, median)
 
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON-ready values."""
@@ -408,10 +408,10 @@ def _pooled(rfm: pd.DataFrame) -> pd.DataFrame:
     return counted.assign(recency=counted["recency"] / DAYS_PER_WEEK, T=counted["T"] / DAYS_PER_WEEK)
 
 
-def _per_history(rfm: pd.DataFrame, predict: Callable[[Floats, Floats, Floats], Floats]) -> Floats:
-    """`predict(x, t_x, T)` (weeks) once per distinct history, spread over the rows of `rfm`."""
-    days = _histories(rfm).to_numpy().T.copy()
-    return once_each(lambda x, t_x, T: predict(x, t_x / DAYS_PER_WEEK, T / DAYS_PER_WEEK), *days)
+def _per_customer(rfm: pd.DataFrame, predict: Callable[[Floats, Floats, Floats], Floats]) -> Floats:
+    """`predict(x, t_x, T)` (weeks) of each row of `rfm`."""
+    frequency, recency, T = _histories(rfm).to_numpy().T.copy()
+    return predict(frequency, recency / DAYS_PER_WEEK, T / DAYS_PER_WEEK)
 
 
 def _histories(rfm: pd.DataFrame) -> pd.DataFrame:

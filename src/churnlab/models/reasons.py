@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from itertools import combinations
@@ -12,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from churnlab.features.words import absent, per_year, plain_words
+from churnlab.models.distinct import distinct
 
 # Features that tell the same story count together, so that three reasons are three stories.
 STORIES = {
@@ -180,9 +182,12 @@ def _story(name: str) -> str:
 
 def _sentences(name: str, figures: np.ndarray, pull: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Which of the distinct sentences stands for each row, and those sentences."""
-    told = pd.DataFrame({"figure": figures, "pull": np.sign(pull)})
-    which, first = _distinct(told)
-    return which, [_sentence(name, *row) for row in told.iloc[first].itertuples(index=False)]
+    sign = np.sign(pull)
+    which, first = distinct(figures, sign)
+    words, figure = plain_words(name), _figure(name)
+    head = f"{words[0].upper()}{words[1:]}"
+    told = zip(figures[first].tolist(), sign[first].tolist(), strict=True)
+    return which, [f"{head}: {figure(value)}, {_effect(pull)}" for value, pull in told]
 
 
 def _silences(
@@ -190,17 +195,9 @@ def _silences(
 ) -> tuple[np.ndarray, list[str]]:
     """As :func:`_sentences`; days and gaps are told in whole days."""
     mild = (pull < 0) & (gaps < days) & (days < typical)
-    told = pd.DataFrame({"days": np.rint(days), "gap": np.rint(gaps), "mild": mild, "pull": np.sign(pull)})
-    which, first = _distinct(told)
-    return which, [_silence(*row) for row in told.iloc[first].itertuples(index=False)]
-
-
-def _distinct(told: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The number of each row's content, counted in order of appearance, and the first row of each."""
-    if told.empty:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    which = told.groupby(list(told.columns), sort=False, dropna=False).ngroup()
-    return which.to_numpy(), np.flatnonzero(~which.duplicated().to_numpy())
+    columns = np.rint(days), np.rint(gaps), mild, np.sign(pull)
+    which, first = distinct(*columns)
+    return which, [_silence(*row) for row in zip(*(c[first].tolist() for c in columns), strict=True)]
 
 
 def _silence(days: float, usual_gap: float, mild: bool, pull: float) -> str:
@@ -209,14 +206,8 @@ def _silence(days: float, usual_gap: float, mild: bool, pull: float) -> str:
     if mild:
         # where most have gone quiet for good, a long silence may still be a good sign
         return f"{told}, above a usual gap of {usual_gap:,.0f} but below most customers', {_effect(pull)}"
-    rhythm = "" if np.isnan(usual_gap) else f", against a usual gap of {usual_gap:,.0f}"
+    rhythm = "" if math.isnan(usual_gap) else f", against a usual gap of {usual_gap:,.0f}"
     return f"{told}{rhythm}, {_effect(pull)}"
-
-
-def _sentence(name: str, value: float, pull: float) -> str:
-    words = plain_words(name)
-    known = absent(name) if np.isnan(value) else _figure(name, value)
-    return f"{words[0].upper()}{words[1:]}: {known}, {_effect(pull)}"
 
 
 def _effect(pull: float) -> str:
@@ -225,12 +216,23 @@ def _effect(pull: float) -> str:
     return f"which {'raises' if pull > 0 else 'lowers'} the risk"
 
 
-def _figure(name: str, value: float) -> str:
+def _figure(name: str) -> Callable[[float], str]:
+    """How the values of a feature are told."""
+    unknown, told = absent(name), _known(name)
+    return lambda value: unknown if math.isnan(value) else told(value)
+
+
+def _known(name: str) -> Callable[[float], str]:
     if name == "weekday_last":
-        return ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")[int(value)]
+        days = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+        return lambda value: days[int(value)]
     if name.startswith("is_"):
-        return "yes" if value else "no"
+        return lambda value: "yes" if value else "no"
     if re.search(r"share|\d+d_of_|csat_", name):
-        return f"{value:.0%}"
-    value = value * per_year(name)
+        return lambda value: f"{value:.0%}"
+    times = per_year(name)
+    return lambda value: _number(value * times)
+
+
+def _number(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else f"{value:,.2f}"

@@ -18,9 +18,11 @@ from churnlab.features.plan import LearningPlan, money_columns
 from churnlab.models.blend import Blend
 from churnlab.models.btyd import BtydModels
 from churnlab.models.churn import Boosted
+from churnlab.models.distinct import distinct
 from churnlab.models.forecaster import Forecaster, btyd_alone
 from churnlab.models.labels import Scale
 from churnlab.models.linear import Linear
+from churnlab.models.purchases import HISTORY
 from churnlab.models.reasons import PLAYERS, reasons, shapley
 from churnlab.models.targets import Target
 from churnlab.models.value import SpendSpread, clv, coherent
@@ -125,7 +127,8 @@ class Scorer:
         """
         units = self._units(features)
         near, far = self._btyd_columns(units)
-        links = {target: self._link(target, units, near, far) for target in Target}
+        seen = self._seen_by_learners(units)
+        links = {target: self._link(target, seen, near, far) for target in Target}
         season = self._season(as_of or self.plan.cutoff)
         now = self._figures({target: link + season[target] for target, link in links.items()})
         p, repeats, spend = now
@@ -146,7 +149,7 @@ class Scorer:
         """Up to three plain sentences per row: what moved the final churn probability most."""
         units = self._units(features)
         shares = shapley(self._btyd_logits, units[list(PLAYERS)], self.typical)
-        parts = self.forecaster.contributions(units, shares)
+        parts = self.forecaster.contributions(self._seen_by_learners(units), shares)
         return reasons(parts, features, self.typical["days_since_last_order"])
 
     def outlook(self, others: pd.DataFrame, as_of: date | None = None) -> pd.DataFrame:
@@ -189,9 +192,16 @@ class Scorer:
         names = money_columns(list(features.columns))
         return features.assign(**{name: features[name] / self.plan.money_scale for name in names})
 
+    def _seen_by_learners(self, units: pd.DataFrame) -> pd.DataFrame:
+        """The features that learners read, in one piece of memory, which none of them has to copy again."""
+        members = [model for named in self.forecaster.members.values() for model in named.values()]
+        names = list(dict.fromkeys(name for model in members for name in model.features))
+        return pd.DataFrame(units[names].to_numpy(float), index=units.index, columns=names, copy=False)
+
     def _btyd_logits(self, rfm: pd.DataFrame) -> np.ndarray:
         """Logit P(no purchase in the label window), one column per family."""
-        return Target.CHURN.base(self.btyd.p_no_purchase(rfm, self.plan.label_days))
+        kind, first = distinct(*(rfm[name].to_numpy(float) for name in HISTORY))
+        return Target.CHURN.base(self.btyd.p_no_purchase(rfm.iloc[first], self.plan.label_days))[kind]
 
     def _btyd_columns(self, units: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """BTYD's answers for the label window and for the horizon."""

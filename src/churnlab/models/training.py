@@ -112,10 +112,9 @@ def fit_learners(
     settings: Churn,
 ) -> Forecaster:
     """Fit members, blend and calibration on the labelled snapshots."""
-    training = with_btyd(snapshots, book, plan)
     names = [name for name in current.columns if name not in KEYS]
-    usable = usable_features(training, current, names) if len(training) else names
-    return fit_forecaster(training, usable, plan, settings)
+    usable = usable_features(snapshots, current, names) if len(snapshots) else names
+    return fit_forecaster(with_btyd(snapshots, book, plan), usable, plan, settings)
 
 
 def assemble(

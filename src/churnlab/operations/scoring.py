@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import ibis
 import numpy as np
@@ -68,6 +69,7 @@ SCORES = pa.schema(
         "data_version": pa.string(),
     }
 )
+T = TypeVar("T")
 UNRANKED = SCORES.remove(SCORES.get_field_index("priority_rank"))
 FARTHEST_DAYS = 3650  # beyond ten years a next order date says nothing but "not expected"
 
@@ -138,11 +140,10 @@ def write_scores(
         table = scored_table(known, scorer, as_of, settings, source, signals).cache()
         blocks = (bucket.of(table).order_by("customer_id").to_pyarrow() for bucket in buckets)
     else:
-        frames = (
-            scored_bucket(bucket.of(known), scorer, as_of, settings, source, signals.within(bucket))
-            for bucket in buckets
+        described = (
+            _described(bucket.of(known), scorer, as_of, signals.within(bucket)) for bucket in buckets
         )
-        blocks = map(_as_table, frames)
+        blocks = (_as_table(scored(*people, scorer, as_of, settings, source)) for people in _ahead(described))
     with TemporaryDirectory(prefix="churnlab-") as scratch:
         unranked = Path(scratch) / "scores.arrow"
         benefits = _set_down(blocks, unranked, lambda done: told(done, len(buckets)))
@@ -164,9 +165,26 @@ def scored_bucket(
     Parameters are those of :func:`write_scores`; `known` holds no rows after `as_of`, and all others of at
     least one customer.
     """
+    return scored(*_described(known, scorer, as_of, signals), scorer, as_of, settings, source)
+
+
+def _described(
+    known: ir.Table, scorer: Scorer, as_of: date, signals: Signals
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Buyers and others as :func:`scored` takes them."""
     buyers = current_snapshot(known, scorer.plan, as_of, signals)
     others = never_bought(known, as_of).order_by("customer_id").to_pandas().astype({"customer_id": "str"})
-    return scored(buyers, others, scorer, as_of, settings, source)
+    return buyers, others
+
+
+def _ahead(items: Iterable[T]) -> Iterator[T]:
+    """The items; while one is used, the engine works on the next."""
+    coming = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(next, coming, None)
+        while (item := made.result()) is not None:
+            made = pool.submit(next, coming, None)
+            yield item
 
 
 def scored_table(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import sqlglot.expressions as sge
 from ibis.backends.sql.compilers.pyspark import PySparkCompiler
@@ -37,6 +38,10 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]
     def visit_Hash(self, op: Any, *, arg: Any) -> Any:
         """Of 64 bits: with 32 some of 100,000 lines would be alike by chance."""
         return self.f.anon.xxhash64(arg)
+
+    def visit_ArrayIndex(self, op: Any, *, arg: Any, index: Any) -> Any:
+        """Null beyond the end; Spark counts from 1, in 32 bits."""
+        return self.f.anon.try_element_at(arg, self.cast(index + 1, dt.int32))
 
     def visit_Cast(self, op: Any, *, arg: Any, to: Any) -> Any:
         """As JSON every field is told, null or not."""
