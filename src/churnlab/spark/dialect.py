@@ -14,6 +14,7 @@ from churnlab.errors import ConfigError
 from churnlab.spark.functions import FUNCTIONS
 
 PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]])*\]|\(\?i\)|\$", re.DOTALL)
+TINY = r"^-?[5-9][0-9.]*[eE]-([0-9]+)$"
 JAVA = {"(?i)": "(?iu)", "$": r"\z"}
 
 
@@ -48,7 +49,24 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]
         if to.is_json() and not op.arg.dtype.is_string():
             keep = self.f.anon.map(sge.convert("ignoreNullFields"), sge.convert("false"))
             return self.f.anon.to_json(arg, keep)
+        if to.is_decimal() and op.arg.dtype.is_string():
+            return self._decimal(arg, to)
         return super().visit_Cast(op, arg=arg, to=to)
+
+    def visit_TryCast(self, op: Any, *, arg: Any, to: Any) -> Any:
+        """Null where the text is none of the kind."""
+        return self._tried(arg, to)
+
+    def _tried(self, arg: Any, to: Any) -> Any:
+        return sge.TryCast(this=arg, to=self.type_mapper.from_ibis(to), safe=True)
+
+    def _decimal(self, text: Any, to: Any) -> Any:
+        """DuckDB makes one unit of the last place of 5e-20 as well: it rounds by the first digit, wherever."""
+        places = self.f.anon.regexp_extract(text, sge.convert(TINY), 1)
+        unit = self.cast(sge.convert(f"1E-{to.scale}"), to)
+        signed = self.if_(self.f.left(text, 1).eq("-"), -unit, unit)
+        is_tiny = self._tried(places, dt.int32) > to.scale + 1
+        return self.if_(is_tiny, signed, self.cast(text, to))
 
     def visit_ScalarUDF(self, op: Any, **arguments: Any) -> Any:
         """DuckDB's functions: by Spark's own where that gives the same, else by DuckDB in Spark's workers."""
