@@ -16,12 +16,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends import pyspark
 from ibis.backends.duckdb.converter import DuckDBPandasData
+from ibis.backends.pyspark.datatypes import PySparkType
 from ibis.formats.pyarrow import PyArrowSchema
 from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import TimestampNTZType, TimestampType
 
 from churnlab.spark.dialect import compiler
 from churnlab.spark.functions import registered
 
+MOMENTS = {
+    TimestampNTZType: dt.Timestamp(scale=6),
+    TimestampType: dt.Timestamp(timezone="UTC", scale=6),
+}
 HADOOP_SPECIAL = re.compile(r"([\\*?\[\]{},])")
 
 
@@ -49,11 +55,12 @@ class Backend(pyspark.Backend):  # type: ignore[misc]
         frame.createOrReplaceTempView(name)
         return self.table(name)
 
-    def get_schema(self, *place: Any, **options: Any) -> Any:
-        """With moments to the microsecond, which is what Spark's are, as in DuckDB."""
-        found = super().get_schema(*place, **options)
+    def get_schema(self, name: str, /, **_place: Any) -> Any:
+        """Moments and instants to the microsecond, as DuckDB has them."""
+        fields = self._session.table(name).schema.fields
+        kinds = {field.name: MOMENTS.get(type(field.dataType)) for field in fields}
         return ibis.schema(
-            {name: dt.Timestamp(scale=6) if kind.is_timestamp() else kind for name, kind in found.items()}
+            {field.name: kinds[field.name] or PySparkType.to_ibis(field.dataType) for field in fields}
         )
 
     def frame(self, table: ir.Table) -> Any:

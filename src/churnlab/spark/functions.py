@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 
 FUNCTIONS = {
+    "spelt": ("CAST(cell AS VARCHAR)", "string"),
     "nfc_normalize": ("nfc_normalize(cell)", "string"),
     "try_strptime": ("timezone('UTC', CAST(try_strptime(cell, {told}) AS TIMESTAMPTZ))", "timestamp_ntz"),
     "timezone": ("timezone('UTC', timezone({zone}, cell))", "timestamp_ntz"),
@@ -16,7 +17,8 @@ FUNCTIONS = {
 """SQL of a column `cell`, and the type of the answer in Spark.
 
 Moments without a time zone are the reading of a clock, instants are the reading of one in UTC. Of a time that
-a clock shows twice a year DuckDB and Spark take different ones.
+a clock shows twice a year DuckDB and Spark take different ones. `spelt` writes a number: 10000000.0, where
+Spark writes 1.0E7.
 """
 
 
@@ -29,7 +31,7 @@ def registered(session: Any) -> None:
 
 
 def _answer(name: str, sql: str) -> Callable[..., pa.Array]:
-    def normalised(cells: pa.Array) -> pa.Array:
+    def of_cells(cells: pa.Array) -> pa.Array:
         return _asked(sql, cells)
 
     def by_pattern(cells: pa.Array, patterns: pa.Array) -> pa.Array:
@@ -38,7 +40,7 @@ def _answer(name: str, sql: str) -> Callable[..., pa.Array]:
     def at_zone(zones: pa.Array, cells: pa.Array) -> pa.Array:
         return _asked(sql.format(zone=_quoted(zones)), cells)
 
-    return {"nfc_normalize": normalised, "try_strptime": by_pattern, "timezone": at_zone}[name]
+    return {"try_strptime": by_pattern, "timezone": at_zone}.get(name, of_cells)
 
 
 def _quoted(constants: pa.Array) -> str:
