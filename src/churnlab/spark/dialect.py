@@ -91,7 +91,7 @@ class Compiler(PySparkCompiler):  # type: ignore[misc]
         return sge.TryCast(this=arg, to=self.type_mapper.from_ibis(to), safe=True)
 
     def _decimal(self, text: Any, to: Any) -> Any:
-        """DuckDB makes one unit of the last place of 5e-20 as well: it rounds by the first digit, wherever."""
+        """DuckDB makes one unit of the last place of 5e-20 too: it rounds by the first digit, wherever."""
         places = self.f.anon.regexp_extract(text, sge.convert(TINY), 1)
         unit = self.cast(sge.convert(f"1E-{to.scale}"), to)
         signed = self.if_(self.f.left(text, 1).eq("-"), -unit, unit)

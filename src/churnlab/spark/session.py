@@ -137,8 +137,8 @@ def _defaults(master: str, folder: Path) -> dict[str, str]:
     defaults = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log} -Duser.timezone=UTC",
-        "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
+        "spark.driver.defaultJavaOptions": f"-Dlog4j2.configurationFile={log} -Duser.timezone=UTC",
+        "spark.executor.defaultJavaOptions": "-Duser.timezone=UTC",
         "spark.executorEnv.PYTHONWARNINGS": "ignore:PySpark does not yet",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
     }
