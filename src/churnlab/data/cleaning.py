@@ -185,7 +185,7 @@ def _multiplied(lines: ir.Table) -> ir.Table:
 def _is_return(lines: ir.Table, prefix: str | None) -> ir.BooleanValue:
     is_return = lines["amount"] < 0
     if "quantity" in lines.columns:
-        is_return = is_return | (lines["quantity"] < 0)
+        is_return = is_return | (lines["quantity"] < 0).fill_null(False)
     if prefix and "order_id" in lines.columns:
         is_return = is_return | lines["order_id"].startswith(prefix).fill_null(False)
     return is_return
