@@ -1,4 +1,4 @@
-"""Made-up logs of any size: customers behave as BG/NBD and Gamma-Gamma say, and their truth is known."""
+"""Made-up logs of any size whose customers behave as MBG/NBD and Gamma-Gamma say, beside their truth."""
 
 from __future__ import annotations
 

@@ -93,10 +93,10 @@ def test_the_floor_has_the_features_numbers(log):
 def test_the_runner_prints_and_keeps_positive_ratios(tmp_path, capsys):
     """All parts but `growth`, which is the one of `score` at ten times the size."""
     shared = ["--data", str(tmp_path), "--out", str(tmp_path / "speed.json"), "--repeats", "1"]
-    shared += ["--model-customers", "1000"]
+    shared += ["--model-customers", "500"]
     for name in ("rfm", "features", "score", "bgnbd"):
         speed.main([*shared, "--lines", "44000", "--only", name])
-    speed.main([*shared, "--lines", "4000", "--only", "training"])
+    speed.main([*shared, "--lines", "2000", "--only", "training"])
     kept = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))
     assert set(kept) == {"machine", "parts"}
     assert set(kept["parts"]) == {"rfm", "features", "score", "bgnbd", "training"}

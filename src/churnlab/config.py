@@ -67,7 +67,7 @@ class Source(Section):
 
     path: str | None = None
     database: Database | None = None
-    format: Literal["auto", "csv", "jsonl", "excel", "parquet"] = "auto"
+    format: Literal["auto", "csv", "jsonl", "excel", "parquet", "delta"] = "auto"
     csv: CsvFormat = CsvFormat()
     excel_sheet: str | None = None
     source_timezone: str | None = None

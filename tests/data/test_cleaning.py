@@ -219,6 +219,7 @@ def test_another_currency_is_refused_only_when_one_is_named(judge):
     [
         ({"amount": "-5"}, -5.0, True),
         ({"amount": "5", "quantity": "-1"}, -5.0, True),
+        ({"amount": "5", "quantity": ""}, 5.0, False),
         ({"amount": "-5", "quantity": "-1"}, -5.0, True),
         ({"amount": "5", "order_id": "C12"}, -5.0, True),
         ({"amount": "0", "order_id": "12C"}, 0.0, False),

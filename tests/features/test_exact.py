@@ -76,7 +76,7 @@ def test_64_bits_give_what_128_bits_give(ledger, lean_spec, rows):
 
 
 @pytest.mark.parametrize(
-    ("amount", "bits"), [(0.1, 64), (9_007_199.25, 64), (0.001, 128), (1e9, 128), (999_999_999.99, 128)]
+    ("amount", "bits"), [(0.1, 64), (9_007_199.25, 64), (0.001, 128), (999_999_999.99, 128)]
 )
 def test_money_is_kept_in_64_bits_where_that_changes_nothing(ledger, amount, bits):
     """The 12 places that DuckDB casts the last amount to are not those of its cents."""

@@ -17,7 +17,6 @@ from churnlab.data.doubts import likenesses
 from churnlab.data.identities import identified
 from churnlab.data.orders import ROWS_PER_BATCH, data_version, order_table
 from churnlab.data.reasons import unreadable
-from churnlab.data.scratch import kept as kept_in_file
 from churnlab.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -79,7 +78,8 @@ def clean(con: Backend, raw: ir.Table, data: Data) -> Cleaned:
     accepted, refused = judging.parted(con, lines, lambda sound: compared(sound, data))
     words = [word for word in WORDS if word in raw.columns]
     refused = judging.with_content(con, refused, named, words, data)
-    orders = kept_in_file(con, order_table(accepted).order_by(*ORDER_KEYS))
+    orders = order_table(accepted).order_by(*ORDER_KEYS)
+    orders = con.create_table(ibis.util.gen_name("orders"), orders, temp=True)  # a table keeps its order
     quarantine = judging.quarantine(refused, TABLE)
     check(orders, ORDERS)
     check(quarantine, QUARANTINE)
@@ -185,7 +185,7 @@ def _multiplied(lines: ir.Table) -> ir.Table:
 def _is_return(lines: ir.Table, prefix: str | None) -> ir.BooleanValue:
     is_return = lines["amount"] < 0
     if "quantity" in lines.columns:
-        is_return = is_return | (lines["quantity"] < 0)
+        is_return = is_return | (lines["quantity"] < 0).fill_null(False)
     if prefix and "order_id" in lines.columns:
         is_return = is_return | lines["order_id"].startswith(prefix).fill_null(False)
     return is_return

@@ -7,12 +7,12 @@ all made from it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import ibis.expr.datatypes as dt
-import pandera.ibis as pa
 
 from churnlab.config import Columns, Data
 from churnlab.data.reasons import (
@@ -46,6 +46,10 @@ from churnlab.data.reasons import (
     Reason,
     unreadable,
 )
+
+with warnings.catch_warnings():  # it imports PySpark where that is installed, which warns of pandas 3
+    warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
+    import pandera.ibis as pa
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

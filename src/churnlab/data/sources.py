@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import glob
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +14,6 @@ import ibis
 import pyarrow.parquet as pq
 
 from churnlab.config import Source
-from churnlab.data import scratch
 from churnlab.data.readers import (
     databases,
     delimited,
@@ -25,7 +28,7 @@ from churnlab.data.readers.landing import land
 from churnlab.data.readers.moments import is_moment, iso
 from churnlab.data.readers.raw_lines import Request, Row
 from churnlab.engine import cause
-from churnlab.errors import ConfigError
+from churnlab.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -116,11 +119,25 @@ def _set_down(
 ) -> ir.Table:
     """Records as a table, by way of a file for the time of the connection."""
     try:
-        target = scratch.place(con)
+        target = _temporary(con)
         raw_lines.write(records, request, target, typed=typed)
     except OSError as error:  # of writing: readers tell their own as DataError
-        raise scratch.not_written(cause(error)) from error
-    return scratch.read(con, [target])
+        raise DataError(
+            f"{tempfile.gettempdir()}: cannot be written ({cause(error)}): free space there, or name "
+            "another folder in the environment variable TMPDIR"
+        ) from error
+    return _raw(con, [target])
+
+
+def _temporary(con: Backend) -> Path:
+    """A place for one Parquet file, which goes when the connection does."""
+    folder = tempfile.mkdtemp(prefix="churnlab-")
+    weakref.finalize(con, shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder) / "raw.parquet"
+
+
+def _raw(con: Backend, paths: list[Path]) -> ir.Table:
+    return con.read_parquet([glob.escape(str(path)) for path in paths], hive_partitioning=False)
 
 
 def _read_landed(con: Backend, request: Request, folder: Path) -> ir.Table:
@@ -134,7 +151,7 @@ def _read_landed(con: Backend, request: Request, folder: Path) -> ir.Table:
     groups: dict[str, list[Path]] = {}
     for path in land(folder, request, convert):
         groups.setdefault(str(pq.read_schema(path)), []).append(path)
-    return _united([scratch.read(con, group) for group in groups.values()])
+    return _united([_raw(con, group) for group in groups.values()])
 
 
 def _united(tables: list[ir.Table]) -> ir.Table:

@@ -158,7 +158,7 @@ def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdenti
     con = connect(params.engine)
     with manifest.step("ingest"), log.step("ingest"):
         found = _patiently(lambda: ingest(con, params.data, job.landing), job)
-        write_parquet(found.quarantine.to_pyarrow(), folder / "quarantine.parquet")
+        write_parquet(found.quarantine.to_pyarrow_batches(), folder / "quarantine.parquet")
     day = scoring_day(job.as_of, found.summary)
     source = _provenance(fetched, scorer, found.summary["data_version"])
     with manifest.step("score"), log.step("score") as told:

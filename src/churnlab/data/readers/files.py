@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from churnlab.config import Source
+from churnlab.data.readers import delta
 from churnlab.errors import DataError
 
 ENDINGS: dict[str, tuple[str, ...]] = {
@@ -34,7 +35,8 @@ def find(source: Source, section: str) -> list[Found]:
 
     A single file is called by its base name, all others by their path below the folder, or below the part
     of a glob that has no wildcards. Hidden files, and in a folder those that begin with an underscore, are
-    passed over. A file reached by a link as well is there once.
+    passed over. A file reached by a link as well is there once. Of a Delta table it is the files that hold
+    its rows now.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def look(source: Source) -> Iterator[Found]:
             raise DataError(f"{shown(name)}: its name is no valid UTF-8: rename the file")
         if not path.is_file():
             raise DataError(f"{shown(name)}: is no regular file: take it out of the path, or mend the link")
-        yield Found(path, name, kind_of(name) if source.format == "auto" else source.format)
+        yield Found(path, name, kind_of(name) if source.format in ("auto", "delta") else source.format)
 
 
 def kind_of(name: str) -> str:
@@ -79,6 +81,8 @@ def shown(name: str, most: int = 100) -> str:
 def _paths(path: Path, kind: str) -> tuple[Path, list[Path]]:
     """The folder that names count from, and what is there."""
     path = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow links
+    if kind == "delta" or (kind == "auto" and delta.is_table(path)):
+        return path, delta.live_files(path)
     if path.is_dir():
         return path, list(_walk(path, kind))
     if path.exists():

@@ -60,6 +60,24 @@ class AdbcConnection:
         with self._raw.cursor() as cursor:
             cursor.adbc_ingest(name, rows, mode="create", temporary=True)
 
+    def begin(self) -> None:
+        """Open a transaction, by the driver's own means.
+
+        After BEGIN as a statement, the driver for PostgreSQL commits when a moment is among the values of
+        one; and DB-API's own `commit` and `rollback` do nothing for a connection opened in autocommit mode.
+        """
+        self._raw.adbc_connection.set_autocommit(False)
+
+    def commit(self) -> None:
+        """Make what it did visible."""
+        self._raw.adbc_connection.commit()
+        self._raw.adbc_connection.set_autocommit(True)
+
+    def rollback(self) -> None:
+        """Undo what it did."""
+        self._raw.adbc_connection.rollback()
+        self._raw.adbc_connection.set_autocommit(True)
+
     def close(self) -> None:
         """Also ends its transaction and gives up its locks."""
         self._raw.close()

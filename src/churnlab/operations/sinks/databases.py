@@ -65,7 +65,7 @@ STAGED, STAGED_QUARANTINE = "churnlab_staged_scores", "churnlab_staged_quarantin
 
 
 class Connection(Protocol):
-    """An open database, every statement its own transaction until BEGIN."""
+    """An open database, every statement its own transaction until `begin`."""
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Run one statement; `$1`, `$2` … stand for the values, in this order."""
@@ -75,6 +75,15 @@ class Connection(Protocol):
 
     def load(self, name: str, rows: pa.RecordBatchReader) -> None:
         """Make the rows readable, once, under a name that only this connection sees and that dies with it."""
+
+    def begin(self) -> None:
+        """Open a transaction."""
+
+    def commit(self) -> None:
+        """Make what it did visible, all at once."""
+
+    def rollback(self) -> None:
+        """Undo what it did."""
 
 
 class DatabaseSink(LockedByDate):
@@ -88,7 +97,6 @@ class DatabaseSink(LockedByDate):
         pa.timestamp("us", "UTC"): "TIMESTAMP WITH TIME ZONE",
     }
     dates_as_text: ClassVar[bool] = False
-    begin: ClassVar[str] = "BEGIN"
 
     def __init__(self, shown: str, patience: Patience) -> None:
         super().__init__()
@@ -184,13 +192,13 @@ class DatabaseSink(LockedByDate):
 
     @contextmanager
     def _transaction(self, con: Connection) -> Iterator[None]:
-        con.rows(self.begin)
+        con.begin()
         try:
             yield
-            con.rows("COMMIT")
+            con.commit()
         except BaseException:
             with suppress(Exception):  # where the connection is lost, the first error says more
-                con.rows("ROLLBACK")
+                con.rollback()
             raise
 
     def history(self, day: date | None = None) -> list[Publication]:

@@ -21,10 +21,12 @@ COLUMNS = (
     "SELECT column_name AS name FROM information_schema.columns "
     "WHERE table_catalog = current_database() AND table_schema = current_schema() AND table_name = $1"
 )
+PASSING = ("lock on file", "conflict on key", "Conflict on")
 FINDINGS = {
     "ConstraintException": "a customer occurs twice in the scores",
     "OutOfMemoryException": "too little memory for this list",
     "IOException": "it cannot be opened, read or written: check the path, its rights and the disk",
+    "TransactionException": "it cannot commit: make room on the disk or check it",
     "FatalException": "the disk is full or fails: make room or check it",
 }
 
@@ -47,6 +49,18 @@ class DuckConnection:
     def load(self, name: str, rows: pa.RecordBatchReader) -> None:
         """As a stream that the transaction reads straight into its table."""
         self._raw.register(name, rows)
+
+    def begin(self) -> None:
+        """Open a transaction."""
+        self._raw.begin()
+
+    def commit(self) -> None:
+        """Make what it did visible."""
+        self._raw.commit()
+
+    def rollback(self) -> None:
+        """Undo what it did."""
+        self._raw.rollback()
 
 
 class DuckdbSink(DatabaseSink):
@@ -81,7 +95,7 @@ class DuckdbSink(DatabaseSink):
 
     def _fault(self, error: duckdb.Error) -> Exception:
         """What to tell of it; its own words may quote rows."""
-        if "lock on file" in str(error) or isinstance(error, duckdb.TransactionException):
+        if any(phrase in str(error) for phrase in PASSING):
             return PassingError(f"{self.shown}: another process has it open")
         kind = type(error).__name__
         return SinkError(f"{self.shown}: {FINDINGS.get(kind, f'DuckDB refuses ({kind})')}")

@@ -212,5 +212,7 @@ def _is_dead(name: str) -> bool:
 
 
 def _close(con: AdbcConnection) -> None:
-    with suppress(Exception):  # a lost connection cannot be closed properly
+    with suppress(Exception):  # a lost connection has no locks any more
+        con.rows("SELECT pg_advisory_unlock_all()::text")  # the session itself may take its time to end
+    with suppress(Exception):
         con.close()

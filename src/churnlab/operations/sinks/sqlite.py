@@ -43,7 +43,6 @@ class SqliteSink(DatabaseSink):
         pa.timestamp("us", "UTC"): "TEXT",
     }
     dates_as_text: ClassVar[bool] = True
-    begin: ClassVar[str] = "BEGIN IMMEDIATE"
 
     def __init__(self, path: Path, shown: str, patience: Patience) -> None:
         super().__init__(shown, patience)
