@@ -27,9 +27,15 @@ ROOT = Path(__file__).parents[1]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 # `ingest` reads these for other sources than a CSV of one currency; `prioritise` names the data and the
 # horizon in a run's record only where `register` did not make one before
+SPARK = {"engine.spark_master", "engine.spark_conf"}
+ENGINE = {*SPARK, "engine.bucket_customers"}
 SELDOM_READ = {
-    "ingest": {"data.excel_sheet", "data.vanished_files", "data.rates", "data.privacy.key_env"},
+    "ingest": {"data.excel_sheet", "data.vanished_files", "data.rates", "data.privacy.key_env", *ENGINE},
+    "features": ENGINE,
+    "evaluate": ENGINE,
+    "score": SPARK,
     "prioritise": {"data.dataset", "features.horizon_days"},
+    "report": ENGINE,
 }
 BUDGET, MAX_CONTACTS = 60.0, 12
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -105,7 +106,9 @@ def score_source(job: Job, out: Path, log: RunLog = QUIET) -> Path:
     with scratch() as folder, exclusive(lock, f"{out}: is being written"):
         _score(job, folder, manifest, log)
         for name in FILES:
+            _sweep(out, name)
             _put(folder / name, out / name)
+        _sweep(out, "manifest.json")
         manifest.write(out / "manifest.json")
     return out / "scores.parquet"
 
@@ -145,6 +148,7 @@ def publish_source(
                 quarantine=folder / "quarantine.parquet",
             )
         manifest.note(sink=sink.shown, revision=done.revision, published_at=done.published_at)
+        _sweep(manifests, f"as_of={done.as_of}.json")
         manifest.write(manifests / f"as_of={done.as_of}.json")
     return done
 
@@ -188,6 +192,12 @@ def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdenti
         rows=scored,
         sha256=manifest.file(folder / "scores.parquet"),
     )
+
+
+def _sweep(folder: Path, name: str) -> None:
+    """Remove what a killed run left of a file; the caller holds the lock."""
+    for left in folder.glob(f".{glob.escape(name)}.*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 def _put(file: Path, place: Path) -> None:
