@@ -59,8 +59,9 @@ def test_a_table_of_that_name_with_other_columns_is_refused(database, lists, nam
     run_sql(database, f"INSERT INTO {name} (mine) VALUES (1)")  # it is as it was
 
 
-def test_a_customer_twice_is_refused_and_not_named(database, lists):
-    publish(database, lists.make(1.0))
+@pytest.mark.parametrize("earlier", [["secret-customer", "b", "c"], 3])
+def test_a_customer_twice_is_refused_and_not_named(database, lists, earlier):
+    publish(database, lists.make(1.0, earlier))
     twice = lists.make(2.0, ["secret-customer", "secret-customer"])
     with pytest.raises(SinkError, match="a customer occurs twice") as raised:
         publish(database, twice)

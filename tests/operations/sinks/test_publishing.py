@@ -93,6 +93,19 @@ def test_another_list_of_the_date_takes_its_place(target, lists):
     sink.close()
 
 
+def test_who_stays_who_goes_and_who_comes(target, lists):
+    before = lists.make(1.0, ["goes", "stays"], expected_next_order_date=[None, lists.day])
+    target.publish(before)
+    after = lists.make(2.0, ["comes", "stays"], expected_next_order_date=[lists.day, None])
+    target.publish(after)
+    sink = target.open()
+    assert sink.rows_of("goes", lists.day) == []
+    for expected in pq.read_table(after.path).to_pylist():
+        [(_, row)] = sink.rows_of(expected["customer_id"], lists.day)
+        assert row == expected
+    sink.close()
+
+
 def test_a_restated_list_keeps_the_earlier_one(target, lists):
     """Revision 2 is replaced without being kept; 1 and 3 are."""
     target.publish(lists.make(1.0, 5))

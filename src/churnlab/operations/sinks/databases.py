@@ -74,7 +74,7 @@ class Connection(Protocol):
         """Names of its columns; none if it is not there."""
 
     def load(self, name: str, rows: pa.RecordBatchReader) -> None:
-        """Make the rows readable, once, under a name that only this connection sees and that dies with it."""
+        """Make the rows readable under a name that only this connection sees and that dies with it."""
 
     def begin(self) -> None:
         """Open a transaction."""
@@ -143,7 +143,7 @@ class DatabaseSink(LockedByDate):
                 if restate and current is not None:
                     self._keep(con, current)
                 self._replace(con, SCORES_TABLE, run.as_of, STAGED)
-                self._replace(con, QUARANTINE_TABLE, run.as_of, quarantine and STAGED_QUARANTINE)
+                self._replace(con, QUARANTINE_TABLE, run.as_of, STAGED_QUARANTINE if quarantine else None)
                 self._note(con, made)
         return made
 
@@ -177,7 +177,7 @@ class DatabaseSink(LockedByDate):
             (current.revision, self._value(current.as_of)),
         )
 
-    def _replace(self, con: Connection, table: Table, day: date, staged: str | Path | None) -> None:
+    def _replace(self, con: Connection, table: Table, day: date, staged: str | None) -> None:
         con.rows(f"DELETE FROM {table.name} WHERE as_of = $1", (self._value(day),))
         if staged is not None:
             con.rows(f"INSERT INTO {table.name} ({table.columns}) SELECT {table.columns} FROM {staged}")
