@@ -256,6 +256,23 @@ def test_the_control_group_stays_on_the_list_and_is_free():
     assert expected and expected <= set(plan.loc[plan["group"] == "control", "customer_id"])
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.95])
+@pytest.mark.parametrize("max_contacts", [0, 1, 7, 500])
+@pytest.mark.parametrize("worths", [[50.0], [50.0, 0.0, 80.0, 50.0]])
+def test_equals_go_by_their_id_until_the_capacity_is_full(worths, max_contacts, share):
+    """Counted out one by one: best first, equals by id, those held out beside the capacity."""
+    settings = decisions({"note": NOTE}, max_contacts=max_contacts, control_share=share)
+    scores = customers([0.5] * 300, np.resize(worths, 300))
+    held = dict(zip(scores["customer_id"], held_out(scores["customer_id"], settings), strict=True))
+    expected, left = [], max_contacts
+    for worth, name in sorted((-worth, name) for name, worth in zip(held, scores["clv"], strict=True)):
+        if worth == 0.0 or (left == 0 and not held[name]):
+            break
+        expected.append(name)
+        left -= not held[name]
+    assert list(priority_list(scores, settings)["customer_id"]) == expected
+
+
 def test_the_control_share_is_kept():
     """Binomial: 10 % of 20,000 with a standard deviation of 42."""
     names = pd.Series([f"kunde-{k}" for k in range(20_000)], dtype="str")

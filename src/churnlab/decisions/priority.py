@@ -141,7 +141,7 @@ def priority_list(scores: pd.DataFrame, settings: Decisions, reasons: Reasons | 
     """
     people = scores.sort_values("customer_id", ignore_index=True)
     options = _Options.of(people, settings)
-    control = held_out(people["customer_id"], settings)
+    control = _Control(people["customer_id"], settings)
     action, rows = _best_list(options, control, settings)
     rows = np.sort(rows)
     plan = people.loc[rows, SCORE_COLUMNS if reasons else [*SCORE_COLUMNS, "reasons"]]
@@ -159,6 +159,19 @@ def held_out(customer_id: pd.Series, settings: Decisions) -> np.ndarray:
     texts = settings.salt + "\x1f" + customer_id.astype(str)
     shares = [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64 for text in texts]
     return np.array(shares, dtype=np.float64) < settings.control_share
+
+
+class _Control:
+    """Who of all customers is held out, worked out for those asked about: few ever come near the list."""
+
+    def __init__(self, customer_id: pd.Series, settings: Decisions) -> None:
+        self._ids, self._settings = customer_id, settings
+        self._known = np.full(len(customer_id), -1, dtype=np.int8)  # 1: held out, 0: not
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        new = rows[self._known[rows] < 0]
+        self._known[new] = held_out(self._ids.iloc[new], self._settings)
+        return self._known[rows] == 1
 
 
 @dataclass(frozen=True)
@@ -202,9 +215,9 @@ class _Options:
         ).astype({"action": "str", "channel": "str"})
 
 
-def _best_list(options: _Options, control: np.ndarray, settings: Decisions) -> tuple[np.ndarray, np.ndarray]:
+def _best_list(options: _Options, control: _Control, settings: Decisions) -> tuple[np.ndarray, np.ndarray]:
     """Everybody's action, and the rows on the list: of the prices tried, the one whose list is worth most."""
-    best, most = (np.zeros(len(control), dtype=int), np.zeros(0, dtype=int)), -1.0
+    best, most = (np.zeros(len(options.stake), dtype=int), np.zeros(0, dtype=int)), -1.0
     for price in _prices(options, control, settings):
         action, rows = _listed(options, control, settings.max_contacts, price)
         spent = np.cumsum(np.where(control[rows], 0.0, _picked(options.costs, action)[rows]))
@@ -215,7 +228,7 @@ def _best_list(options: _Options, control: np.ndarray, settings: Decisions) -> t
     return best
 
 
-def _prices(options: _Options, control: np.ndarray, settings: Decisions) -> Sequence[float]:
+def _prices(options: _Options, control: _Control, settings: Decisions) -> Sequence[float]:
     """Prices around the one at which the list just costs the budget; 0 alone where the budget is ample."""
 
     def dear(price: float) -> bool:
@@ -233,15 +246,28 @@ def _prices(options: _Options, control: np.ndarray, settings: Decisions) -> Sequ
 
 
 def _listed(
-    options: _Options, control: np.ndarray, max_contacts: int, price: float
+    options: _Options, control: _Control, max_contacts: int, price: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Everybody's action at a price of money, and the rows that capacity allows, most beneficial first."""
     net = options.benefits - price * options.costs
     action = net.argmax(axis=1)
     gain = _picked(net, action)
-    order = np.argsort(-gain, kind="stable")
-    order = order[gain[order] > 0]
-    return action, order[np.cumsum(~control[order]) <= max_contacts]
+    enough = 2 * max_contacts + 1  # in most cases: beside the treated there are those held out
+    while True:
+        order = _foremost(gain, enough)
+        treated = np.cumsum(~control[order])
+        if enough >= len(gain) or (len(treated) and treated[-1] > max_contacts):
+            return action, order[treated <= max_contacts]
+        enough *= 4
+
+
+def _foremost(gain: np.ndarray, least: int) -> np.ndarray:
+    """Rows of the so many highest gains above 0, and of all equal to the last of them; the highest first."""
+    rows = np.flatnonzero(gain > 0)
+    if len(rows) > least:
+        last = np.partition(gain[rows], -least)[-least]
+        rows = rows[gain[rows] >= last]
+    return rows[np.argsort(-gain[rows], kind="stable")]
 
 
 def _picked(values: np.ndarray, action: np.ndarray) -> np.ndarray:
