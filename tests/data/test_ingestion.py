@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from churnlab.config import Columns, Data, Engine
@@ -24,6 +23,10 @@ from pathlib import Path
 from churnlab.config import Data, Engine
 from churnlab.data.ingestion import ingest
 from churnlab.engine import connect
+def tell(event, arguments):
+    if event == "open" and str(arguments[0]).endswith(".landing.lock"):
+        print("asks for the lock", flush=True)
+sys.addaudithook(tell)
 found = ingest(connect(Engine()), Data.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
 print(found.summary["rows_accepted"])
 """
@@ -50,9 +53,11 @@ def test_another_run_is_waited_for_and_a_dead_one_is_not(tmp_path):
     waiting = subprocess.Popen(
         [sys.executable, "-c", INGEST, data.model_dump_json(), str(landing)], stdout=subprocess.PIPE
     )
-    time.sleep(3)
+    assert waiting.stdout is not None
+    for _ in range(3):  # it asks again only after it was refused
+        assert waiting.stdout.readline() == b"asks for the lock\n"
     assert waiting.poll() is None and not landing.exists()
     holder.kill()
     out, _ = waiting.communicate(timeout=60)
-    assert out == b"8\n" and landing.exists()
+    assert out.splitlines()[-1] == b"8" and landing.exists()
     assert ingest(connect(Engine()), data, landing).summary["rows_accepted"] == 8

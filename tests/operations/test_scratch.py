@@ -20,6 +20,16 @@ with scratch() as folder:
     print(folder, flush=True)
     sys.stdin.read()
 """
+SWEPT = f"""
+import sys, tempfile
+from pathlib import Path
+from churnlab.operations.scratch import sweep
+places = [Path(tempfile.gettempdir())]
+def between(event, _):
+    if event == "fcntl.flock" and places and list(places[0].glob("*.lock")):
+        sweep(places.pop())
+sys.addaudithook(between)
+{HOLD}"""
 
 
 @pytest.fixture
@@ -28,9 +38,9 @@ def place(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def running(place: Path) -> tuple[subprocess.Popen, Path]:
+def running(place: Path, script: str = HOLD) -> tuple[subprocess.Popen, Path]:
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD],
+        [sys.executable, "-c", script],
         env={"TMPDIR": str(place), "PYTHONPATH": ":".join(filter(None, sys.path))},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -66,3 +76,13 @@ def test_what_a_killed_run_left_goes_with_the_next_and_a_live_one_stays(place):
     finally:
         alive.communicate("")
     assert alive.returncode == 0 and list(place.iterdir()) == []
+
+
+def test_a_folder_that_is_just_being_made_is_not_swept(place):
+    """Another run sweeps when the lock file is there and not locked yet."""
+    process, folder = running(place, SWEPT)
+    assert folder.is_dir() and folder.with_suffix(".lock").exists()
+    sweep(place)
+    assert (folder / "spilled").read_text() == "rows"
+    process.communicate("")
+    assert process.returncode == 0 and list(place.iterdir()) == []

@@ -18,7 +18,8 @@ PREFIX = "churnlab-run-"
 def scratch() -> Iterator[Path]:
     """A folder that all temporary files of this process go to, spilled queries among them.
 
-    A lock that dies with its process tells which folders are in use.
+    A lock that dies with its process tells which folders are in use. A lock file that another run sweeps away
+    in the instant before it is locked is made anew.
     """
     before = Path(tempfile.gettempdir())
     sweep(before)
