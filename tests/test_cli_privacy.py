@@ -112,6 +112,15 @@ def test_what_remains_is_exit_code_2_and_named(churnlab, orders, tmp_path):
     assert err.count("\n") == 1 and "and 2 more files" in err and "example" not in err
 
 
+def test_a_place_where_nothing_was_published(mistake, orders, monkeypatch):
+    """Before anything is erased: a mistyped name must not pass for a clean place."""
+    monkeypatch.setenv("SHOP_SINK", "sqlite:///lists.db")
+    for target in ("env:SHOP_SINK", "scoers"):
+        found = mistake("forget", ANN, "--sink", target)
+        assert found.endswith(": nothing was ever published there: correct --sink\n")
+    assert ids_in(orders) == [ANN, BOB]
+
+
 def test_another_folder_that_is_not_there(mistake, orders):
     assert mistake("forget", ANN, "--also", "nihgt").startswith("--also: nihgt is not there")
     assert ids_in(orders) == [ANN, BOB]

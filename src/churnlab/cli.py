@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -292,15 +292,24 @@ def forget(
         list[Path] | None,
         typer.Option(help="Another folder that churnlab wrote to (score --out); may be repeated."),
     ] = None,
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(help="Where lists were published, as of score --sink; may be repeated."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only search, change nothing.")] = False,
 ) -> None:
-    """Erase customers from every file churnlab wrote, refuse them from now on, and prove it."""
+    """Erase customers from every file and list churnlab wrote, refuse them from now on, and prove it."""
     from churnlab.config import read_params
     from churnlab.operations.erasure.forgetting import forget, shown_remaining
     from churnlab.operations.erasure.shown import show
+    from churnlab.operations.sinks.targets import open_lists
 
     settings = read_params(params)
-    done = forget(settings, _ids(ids, file), datetime.now(UTC), also or (), dry_run=dry_run)
+    with ExitStack() as opened:
+        lists = [one for target in sink or () for one in open_lists(target)]
+        for one in lists:
+            opened.callback(one.close)
+        done = forget(settings, _ids(ids, file), datetime.now(UTC), also or (), dry_run, lists)
     show(done, dry_run)
     if done.remaining and not dry_run:
         _fail(

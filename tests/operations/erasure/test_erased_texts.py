@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnlab.operations.erasure import erased_texts
+from churnlab.operations.erasure.file_kinds import kind_of
 from churnlab.operations.erasure.traces import Hits, Wanted
 from churnlab.operations.sinks.csv_files import write_csv
 
@@ -47,6 +48,31 @@ def test_a_csv_is_what_would_have_been_written_without_them(folder, rows, gone):
     erased_texts.erase_csv(found, wanted(*gone))
     assert found.read_bytes() == expected.read_bytes()
     assert erased_texts.search_csv(found, wanted(*gone)).rows == 0
+
+
+def test_refused_lines_in_a_csv_are_withheld_and_others_keep_their_bytes(tmp_path):
+    """About Ann as customer, referrer and in running text; not about Bob, or an address that ends as hers."""
+    lines = [
+        {"customer_id": ANN},
+        {"customer_id": BOB, "referrer": ANN},
+        {"customer_id": BOB, "note": f"for {ANN}, =1"},
+        {"customer_id": BOB},
+        {"customer_id": f"jo{ANN}"},
+    ]
+    raw = [*map(json.dumps, lines), f"=;{ANN};5", f"=;{BOB};5"]
+    frame = pd.DataFrame({"source_row": range(7), "reason": "x", "detail": None, "raw": raw})
+    path, expected = tmp_path / "quarantine.csv", tmp_path / "expected.csv"
+    write_csv(frame, path)
+    before = path.read_bytes().splitlines()
+    assert kind_of(path).search(path, wanted(ANN)) == Hits(cells=4)
+    erased_texts.erase_csv(path, wanted(ANN))
+    about_ann = (0, 1, 2, 5)
+    after = path.read_bytes().splitlines()
+    assert [after[n + 1] for n in (3, 4, 6)] == [before[n + 1] for n in (3, 4, 6)]
+    frame.loc[list(about_ann), "raw"] = '{"erased": true}'
+    write_csv(frame, expected)
+    pd.testing.assert_frame_equal(pd.read_csv(path), pd.read_csv(expected))
+    assert kind_of(path).search(path, wanted(ANN)) == Hits()
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

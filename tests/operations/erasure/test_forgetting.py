@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -22,7 +23,12 @@ from churnlab.data.pseudonyms import pseudonym
 from churnlab.engine import write_parquet
 from churnlab.errors import ConfigError, DataError
 from churnlab.operations.erasure.forgetting import forget
+from churnlab.operations.scoring import SCORES
 from churnlab.operations.sinks.csv_files import write_csv
+from churnlab.operations.sinks.list_files import FileFormat
+from churnlab.operations.sinks.lists import QUARANTINE
+from churnlab.operations.sinks.publication import RunIdentity
+from churnlab.operations.sinks.targets import open_lists, open_sink
 
 ANN, BOB = "ann@example.org", "bob@example.org"
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
@@ -397,3 +403,64 @@ def test_a_server_is_named_as_not_searched(shop, params, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:secret@mlflow.example.org")
     (said,) = forget(params, [ANN], NOON, dry_run=True).beyond
     assert "https://***@mlflow.example.org was not searched" in said
+
+
+def published_list(
+    target: str, folder: Path, names: list[str], raw: list[str], file_format: FileFormat = "parquet"
+) -> None:
+    """A list of the names and these refused lines, at `target`."""
+    day, rows = date(2024, 2, 28), len(names)
+    kinds = {pa.string(): "x", pa.int64(): 1, pa.float64(): 1.0}
+
+    def table(schema: pa.Schema, columns: dict, n: int) -> pa.Table:
+        plain = {field.name: [kinds.get(field.type)] * n for field in schema}
+        return pa.table({name: (plain | columns)[name] for name in schema.names}, schema=schema)
+
+    scores, refused = folder / "list.parquet", folder / "refused.parquet"
+    write_parquet(table(SCORES, {"customer_id": names, "as_of": [day] * rows}, rows), scores)
+    write_parquet(table(QUARANTINE, {"raw": raw}, len(raw)), refused)
+    run = RunIdentity(day, "7", "run", "data", "params", "code", rows, "digest")
+    with closing(open_sink(target, file_format)) as sink:
+        sink.publish(scores, run, NOON, restate=False, quarantine=refused)
+
+
+@pytest.fixture(params=["folder", "sqlite", "duckdb"])
+def target(request, tmp_path_factory) -> str:
+    """Where Ann and Bob are on a list."""
+    folder = tmp_path_factory.mktemp("published")
+    place = folder / "lists"
+    url = str(place) if request.param == "folder" else f"{request.param}:///{place}"
+    published_list(url, folder, [ANN, BOB], [json.dumps({"customer_id": ANN})])
+    return url
+
+
+def test_published_lists_as_well(shop, params, target):
+    def listed(name: str) -> int:
+        return sum(len(sink.rows_of(name, date(2024, 2, 28))) for sink in sinks)
+
+    with ExitStack() as opened:
+        sinks = [opened.enter_context(closing(one)) for one in open_lists(target)]
+        found = forget(params, [ANN], NOON, dry_run=True, sinks=sinks)
+        assert sorted((one.rows, one.cells) for one in found.files[:2]) == [(0, 1), (1, 0)]
+        assert (listed(ANN), listed(BOB)) == (1, 1)
+        done = forget(params, [ANN], NOON, sinks=sinks)
+        assert (done.files[:2], done.remaining) == (found.files[:2], {})
+        assert (listed(ANN), listed(BOB)) == (0, 1)
+    (entry,) = json.loads((shop / "reports" / "erasure.json").read_text(encoding="utf-8"))["erasures"]
+    assert sorted((one["rows"], one["cells"]) for one in entry["files"][:2]) == [(0, 1), (1, 0)]
+    assert "example" not in json.dumps(entry)
+
+
+@pytest.mark.parametrize("kind", ["folder", "csv", "sqlite", "duckdb"])
+def test_other_spellings_in_published_refused_lines(shop, params, kind, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("published")
+    url = str(folder / "lists") if kind in ("folder", "csv") else f"{kind}:///{folder / 'lists'}"
+    whole = params.model_copy(update={"data": params.data.model_copy(update={"customer_ids": "integer"})})
+    raw = [json.dumps({"customer_id": cell}) for cell in ("00123", "1230")]
+    published_list(url, folder, ["123", "1230"], raw, "csv" if kind == "csv" else "parquet")
+    sinks = open_lists(url)
+    assert forget(whole, ["123"], NOON, sinks=sinks).remaining == {}
+    left: set[str] = set().union(
+        *(sink.among_refused(lambda lines: set(lines["raw"].to_pylist())) for sink in sinks)
+    )
+    assert left == {'{"erased": true}', raw[1]}

@@ -68,13 +68,12 @@ class Lists:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return MadeList(path, RunIdentity(day, "7", "run", "data", "params", "code", rows, digest))
 
-    def quarantine(self, *details: str) -> Path:
+    def quarantine(self, *details: str, **columns: list[Any]) -> Path:
         """Refused lines with these details."""
         path = self._folder / f"quarantine-{next(self._count)}.parquet"
-        columns = {
-            field.name: [1 if field.type == pa.int64() else "x"] * len(details) for field in QUARANTINE
-        }
-        pq.write_table(pa.table(columns | {"detail": list(details)}, schema=QUARANTINE), path)
+        plain = {field.name: [1 if field.type == pa.int64() else "x"] * len(details) for field in QUARANTINE}
+        whole = plain | {"detail": list(details)} | columns
+        pq.write_table(pa.table({name: whole[name] for name in QUARANTINE.names}, schema=QUARANTINE), path)
         return path
 
 

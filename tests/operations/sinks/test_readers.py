@@ -16,6 +16,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from churnlab.operations.sinks.publication import Publication
+
 ROOT = Path(__file__).parents[3]
 ROWS = {1.0: 900, 2.0: 500, 3.0: 700}
 OTHER_DAY = date(2024, 2, 28)
@@ -113,3 +115,21 @@ def test_equal_lists_give_equal_files(new_target, lists):
         files.append(next(Path(target.url).glob("scores/*/*")).read_bytes())
     assert files[0] == files[1]
     assert files[2] == files[3]
+
+
+def test_a_list_that_is_cleared_away_at_that_instant_was_never_published(new_target, lists, monkeypatch):
+    """A reader has read the note of a run that died when the next run clears it away, and its hidden file."""
+    target, made, dead = new_target("folder"), lists.make(1.0), lists.make(2.0)
+    first = target.publish(made)
+    sink, reader = target.open(), target.open()
+    sink._prepare(Publication.of(dead.run, 2, lists.now), dead.path, None)
+    looks = reader._is_hidden
+
+    def cleared_before(day):
+        monkeypatch.setattr(reader, "_is_hidden", looks)
+        assert looks(day)
+        target.publish(made)  # the very same: it changes nothing but what the dead run left
+        return looks(day)
+
+    monkeypatch.setattr(reader, "_is_hidden", cleared_before)
+    assert reader.history() == [first]

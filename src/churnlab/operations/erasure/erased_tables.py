@@ -33,7 +33,7 @@ def search(path: Path, wanted: Wanted) -> Hits:
             if _holds_text(field.type) or field.name in (OWNER, MENTION)
         ]
         batches = file.iter_batches(ROWS_PER_BATCH, columns=names) if names else iter(())
-        return sum((_without(pa.table(batch), wanted)[1] for batch in batches), Hits())
+        return sum((without(pa.table(batch), wanted)[1] for batch in batches), Hits())
 
 
 def erase(path: Path, wanted: Wanted) -> None:
@@ -55,7 +55,7 @@ def erase(path: Path, wanted: Wanted) -> None:
         def write(temporary: Path) -> None:
             with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
                 batches = (pa.table(batch).cast(schema) for batch in file.iter_batches(ROWS_PER_BATCH))
-                for group in _groups((_without(batch, wanted)[0] for batch in batches), schema):
+                for group in _groups((without(batch, wanted)[0] for batch in batches), schema):
                     writer.write_table(group, row_group_size=ROWS_PER_GROUP)
 
         write_atomically(path, write)
@@ -84,7 +84,7 @@ def _groups(batches: Iterator[pa.Table], schema: pa.Schema) -> Iterator[pa.Table
         yield held.combine_chunks()
 
 
-def _without(table: pa.Table, wanted: Wanted) -> tuple[pa.Table, Hits]:
+def without(table: pa.Table, wanted: Wanted) -> tuple[pa.Table, Hits]:
     """A table without the wanted, and what was taken out of it or could not be."""
     rows = cells = elsewhere = 0
     if OWNER in table.column_names:
@@ -127,7 +127,7 @@ def _named_in(name: str, cells: pa.ChunkedArray, wanted: Wanted) -> pa.ChunkedAr
     """Which cells of a column name the wanted."""
     if name == MENTION:
         return _is_wanted(cells, wanted)
-    return _holds(_text(cells), wanted.patterns) if name == NOTE else _raw_lines(_text(cells), wanted)
+    return _holds(_text(cells), wanted.patterns) if name == NOTE else refused_theirs(_text(cells), wanted)
 
 
 def _emptied(table: pa.Table, name: str, where: pa.ChunkedArray) -> pa.Table:
@@ -139,7 +139,7 @@ def _emptied(table: pa.Table, name: str, where: pa.ChunkedArray) -> pa.Table:
     return table.set_column(place, table.schema.field(name).with_type(kind), cells)
 
 
-def _raw_lines(lines: pa.ChunkedArray, wanted: Wanted) -> pa.ChunkedArray:
+def refused_theirs(lines: pa.ChunkedArray, wanted: Wanted) -> pa.ChunkedArray:
     """Which refused lines are about the wanted: those that hold an id as a word are looked at one by one."""
     held = _holds(lines, wanted.loose_patterns)
     if not _true(held):

@@ -14,7 +14,8 @@ from typing import TextIO
 from urllib.parse import quote
 
 from churnlab.engine import write_atomically
-from churnlab.operations.erasure.traces import MENTION, OWNER, Hits, Wanted
+from churnlab.operations.erasure.erased_tables import WITHHELD
+from churnlab.operations.erasure.traces import LINES, MENTION, OWNER, Hits, Wanted
 from churnlab.operations.sinks.csv_files import BYTE_ORDER_MARK, FORMULA_STARTS
 
 Record = tuple[str, str | None, Hits]
@@ -27,7 +28,10 @@ def search_csv(path: Path, wanted: Wanted) -> Hits:
 
 
 def erase_csv(path: Path, wanted: Wanted) -> None:
-    """Remove the rows about the wanted and empty `referrer` where it names them; all else stays as it is."""
+    """Remove the rows about the wanted, empty `referrer` and withhold refused lines that name them.
+
+    All else stays as it is.
+    """
     _erased(path, _csv_records, wanted)
 
 
@@ -102,8 +106,11 @@ def _csv_records(text: TextIO, wanted: Wanted) -> Iterator[Record]:
         elif named.get(MENTION) in ids:
             emptied = ["" if name == MENTION else cell for name, cell in zip(header, cells, strict=False)]
             yield own, _csv_line(emptied, own), Hits(cells=1)
+        elif any(wanted.in_refused(named[name]) for name in LINES if name in named):
+            withheld = [WITHHELD.get(name, cell) if name in LINES else cell for name, cell in named.items()]
+            yield own, _csv_line(withheld, own), Hits(cells=1)
         else:
-            others = "\n".join(cell for name, cell in named.items() if name not in (OWNER, MENTION))
+            others = "\n".join(cell for name, cell in named.items() if name not in (OWNER, MENTION, *LINES))
             yield own, own, Hits(elsewhere=wanted.in_text(others))
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churnlab.operations.erasure import erased_tables, erased_texts
-from churnlab.operations.erasure.traces import OWNER, Hits, Wanted
+from churnlab.operations.erasure.traces import LINES, OWNER, Hits, Wanted
 
 UNREADABLE = (OSError, ValueError, pa.ArrowException, csv.Error, sqlite3.Error)
 """What the search of a damaged or protected file raises."""
@@ -56,6 +56,11 @@ def kind_of(path: Path) -> Kind:
     return KINDS["csv" if _is_header(head) else "text"]
 
 
+def search(path: Path, wanted: Wanted) -> Hits:
+    """How often a file names the wanted; raises what is in `UNREADABLE`."""
+    return kind_of(path).search(path, wanted)
+
+
 def is_parquet(path: Path) -> bool:
     """Whether a file is a whole Parquet table."""
     try:
@@ -74,9 +79,9 @@ def _is_object(line: str) -> bool:
 
 
 def _is_header(line: str) -> bool:
-    """Whether a line is the header of a list of customers."""
+    """Whether a line is the header of a list of customers or of refused lines."""
     try:
-        return OWNER in next(csv.reader([line]), [])
+        return bool({OWNER, *LINES} & set(next(csv.reader([line]), [])))
     except csv.Error:
         return False
 

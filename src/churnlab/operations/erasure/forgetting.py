@@ -16,25 +16,35 @@ from churnlab.data.forgotten import remember_forgotten
 from churnlab.data.pseudonyms import pseudonym, read_key
 from churnlab.engine import write_text
 from churnlab.errors import DataError
+from churnlab.operations.erasure import published
 from churnlab.operations.erasure.dvc_cache import DvcStore, held
 from churnlab.operations.erasure.file_kinds import UNREADABLE, kind_of, unreadable
 from churnlab.operations.erasure.spellings import by_policy, found_spellings
 from churnlab.operations.erasure.traces import Wanted
 from churnlab.operations.erasure.written_files import Places, find_places, is_left_over, shown_name
 from churnlab.operations.provenance import project_root
+from churnlab.operations.sinks.publication import Sink, Trace
 from churnlab.operations.tracking_store import artifact_folder, place
 
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What was done to one file: rows removed, cells of others' rows emptied, or the whole file deleted."""
+    """What was done to one file: rows removed, cells of others' rows emptied, or the whole file deleted.
+
+    Or to one published list, of which no checksums are told: their journal is where they are.
+    """
 
     file: str
     rows: int
     cells: int
     deleted: bool
-    sha256_before: str
+    sha256_before: str | None
     sha256_after: str | None
+
+    @classmethod
+    def of_list(cls, trace: Trace) -> FileRecord:
+        """What was found in a published list."""
+        return cls(trace.place, trace.hits.rows, trace.hits.cells, False, None, None)
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,7 @@ def forget(
     moment: datetime,
     also: Sequence[Path] = (),
     dry_run: bool = False,
+    sinks: Sequence[Sink] = (),
 ) -> Erasure:
     """Erase customers from what churnlab wrote, put them on the list of the forgotten, and search again.
 
@@ -73,6 +84,8 @@ def forget(
         Further folders that churnlab wrote to, such as those of nightly runs.
     dry_run
         Only search; `files` is then what names them, and `remaining` what cannot be read.
+    sinks
+        Where lists were published.
 
     Raises
     ------
@@ -81,6 +94,8 @@ def forget(
     DataError
         An id is none, a folder is not there, the list or the record is damaged or cannot be written, or DVC
         is running.
+    SinkError, TryLaterError
+        A sink refuses or cannot be reached.
     """
     root, workspace = project_root(), Path(params.workspace).expanduser()
     names = by_policy(ids, params)
@@ -91,17 +106,21 @@ def forget(
     earlier = _earlier(record)
     with held(root) as store:
         places = find_places(params, root, also, store)
-        wanted = _wanted(params, [*names, *found_spellings(names, places.all, params)])
+        wanted = _wanted(params, [*names, *found_spellings(names, places.all, params, sinks)])
+        lists = published.traces(sinks, wanted)
         if dry_run:
-            return _what_would_be(places, wanted, root, _beyond(root, store))
+            return _what_would_be(places, lists, wanted, root, _beyond(root, store))
         listed = Path(params.data.privacy.forgotten).expanduser()
         marks = remember_forgotten(listed, names, moment.date())
+        resisting = published.erase(sinks, wanted, moment)
         troubles: dict[Path, str] = {}
         files = tuple(filter(None, _erased(places, wanted, root, troubles)))
         searched = find_places(params, root, also, store).all
         found = ((shown_name(path, root), _left(path, wanted, troubles)) for path in searched)
-        remaining = {name: left for name, left in found if left}
-        done = Erasure(tuple(marks), files, remaining, len(searched), _beyond(root, store))
+        remaining = published.left(sinks, wanted, resisting) | {name: left for name, left in found if left}
+        done = Erasure(
+            tuple(marks), (*_from_lists(lists), *files), remaining, len(searched), _beyond(root, store)
+        )
     entry = {"at": moment.isoformat(timespec="seconds"), **asdict(done)}
     write_text(json.dumps({"erasures": [*earlier, entry]}, indent=1, sort_keys=True) + "\n", record)
     return done
@@ -151,10 +170,16 @@ def _erase(path: Path, wanted: Wanted, root: Path, whole: bool) -> FileRecord | 
     )
 
 
-def _what_would_be(places: Places, wanted: Wanted, root: Path, beyond: tuple[str, ...]) -> Erasure:
+def _from_lists(lists: Sequence[Trace]) -> list[FileRecord]:
+    return [FileRecord.of_list(trace) for trace in lists if trace.hits.total]
+
+
+def _what_would_be(
+    places: Places, lists: Sequence[Trace], wanted: Wanted, root: Path, beyond: tuple[str, ...]
+) -> Erasure:
     """What names the wanted now, and what cannot be read."""
-    files: list[FileRecord] = []
-    closed: dict[str, str] = {}
+    files = _from_lists(lists)
+    closed = {trace.place: trace.unreadable for trace in lists if trace.unreadable}
     for path in places.all:
         name = shown_name(path, root)
         try:

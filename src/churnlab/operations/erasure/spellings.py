@@ -7,6 +7,7 @@ from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churnlab.config import Params
@@ -14,7 +15,8 @@ from churnlab.data.identities import spelt
 from churnlab.engine import connect
 from churnlab.errors import DataError
 from churnlab.operations.erasure.file_kinds import is_parquet
-from churnlab.operations.erasure.traces import MENTION, OWNER
+from churnlab.operations.erasure.traces import LINES, MENTION, OWNER
+from churnlab.operations.sinks.publication import Sink
 
 
 def by_policy(ids: Sequence[str], params: Params) -> list[str]:
@@ -38,21 +40,28 @@ def by_policy(ids: Sequence[str], params: Params) -> list[str]:
     return names
 
 
-def found_spellings(ids: Sequence[str], files: Iterable[Path], params: Params) -> set[str]:
-    """The cells of raw lines in these files that the policy reads as one of the ids."""
+def found_spellings(
+    ids: Sequence[str], files: Iterable[Path], params: Params, sinks: Sequence[Sink] = ()
+) -> set[str]:
+    """The cells of raw lines, in these files and sinks, that the policy reads as one of the ids."""
     policy = params.data.customer_ids
     if policy == "exact":
         return set()
-    con, found = connect(params.engine), set()
+    con = connect(params.engine)
     known = con.create_table("known", ibis.memtable({"known": sorted(set(ids))}), temp=True)
-    for file in filter(is_parquet, files):
-        if not {"raw", "malformed"} & set(pq.read_schema(file).names):
-            continue
-        for cells in _id_cells(con.read_parquet(file)):
+
+    def theirs(lines: ir.Table) -> set[str]:
+        found = set()
+        for cells in _id_cells(lines):
             table = cells.filter(cells["cell"].notnull()).distinct()
-            theirs = table.semi_join(known, spelt(table["cell"], policy) == known["known"])
-            found |= set(con.to_pyarrow(theirs)["cell"].to_pylist())
-    return found
+            same = table.semi_join(known, spelt(table["cell"], policy) == known["known"])
+            found |= set(con.to_pyarrow(same)["cell"].to_pylist())
+        return found
+
+    landed = (file for file in files if is_parquet(file) and set(LINES) & set(pq.read_schema(file).names))
+    of_files = [theirs(con.read_parquet(file)) for file in landed]
+    of_sinks = [sink.among_refused(lambda lines: theirs(ibis.memtable(pa.table(lines)))) for sink in sinks]
+    return set().union(*of_files, *of_sinks)
 
 
 def _id_cells(table: ir.Table) -> Iterable[ir.Table]:

@@ -79,6 +79,10 @@ class Wanted:
         return [re.compile(f"{before}(?:{any_of}){after}") for any_of in _alternatives(self.telling)]
 
     @cached_property
+    def _as_words(self) -> list[re.Pattern[str]]:
+        return [re.compile(rf"(?<!\w)(?:{any_of})(?!\w)") for any_of in _alternatives(self.ids)]
+
+    @cached_property
     def _in_fields(self) -> list[re.Pattern[str]]:
         key = rf'"(?:{OWNER}|{MENTION})"\s*:\s*'
         return [re.compile(f'{key}(?:"(?:{any_of})"|(?:{any_of})\\b)') for any_of in _alternatives(self.ids)]
@@ -98,6 +102,10 @@ class Wanted:
     def in_html(self, text: str) -> int:
         """How often a page shows one, alone in an element or as a telling word."""
         return max(_count(self._in_elements, text), self.in_text(text))
+
+    def in_refused(self, text: str) -> bool:
+        """Whether a refused line is about one of the wanted."""
+        return any(pattern.search(text) for pattern in self._as_words) and self.in_raw_line(text)
 
     def in_raw_line(self, text: str) -> bool:
         """Whether a refused line that holds an id as a word is about one of the wanted.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -49,6 +49,12 @@ class AdbcConnection:
         with self._raw.cursor() as cursor:
             cursor.execute(sql, tuple(values) or None)
             return cursor.fetch_arrow_table().to_pylist() if cursor.description else []
+
+    def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """The answer to one query, as the driver cuts it."""
+        with self._raw.cursor() as cursor:
+            cursor.execute(sql)
+            yield from cursor.fetch_record_batch()
 
     def columns(self, table: str) -> list[str]:
         """Names of the columns of a table."""

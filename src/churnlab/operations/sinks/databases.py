@@ -4,64 +4,35 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pyarrow as pa
 
 from churnlab.errors import SinkError
 from churnlab.operations.scoring import SCORES
-from churnlab.operations.sinks.lists import check, dated, dated_schema, stored
+from churnlab.operations.sinks import erased_rows
+from churnlab.operations.sinks.lists import check, dated, stored
 from churnlab.operations.sinks.locks import LockedByDate
-from churnlab.operations.sinks.publication import Publication, RunIdentity
+from churnlab.operations.sinks.publication import Publication, RunIdentity, Trace
 from churnlab.operations.sinks.retrying import Patience, persist
-
-
-@dataclass(frozen=True)
-class Table:
-    """Name, columns and primary key (none: empty)."""
-
-    name: str
-    schema: pa.Schema
-    key: tuple[str, ...] = ()
-
-    @property
-    def columns(self) -> str:
-        """The names as SQL."""
-        return ", ".join(f'"{name}"' for name in self.schema.names)
-
-
-SCORES_TABLE = Table("scores", SCORES, ("as_of", "customer_id"))
-SUPERSEDED = Table(
-    "scores_superseded",
-    SCORES.append(pa.field("revision", pa.int64())),
-    ("as_of", "revision", "customer_id"),
+from churnlab.operations.sinks.tables import (
+    ERASURES,
+    PUBLICATIONS,
+    QUARANTINE_TABLE,
+    SCORES_TABLE,
+    STAGED,
+    STAGED_QUARANTINE,
+    SUPERSEDED,
+    TABLES,
+    Table,
 )
-QUARANTINE_TABLE = Table("quarantine", dated_schema())
-PUBLICATIONS = Table(
-    "publications",
-    pa.schema(
-        {
-            "as_of": pa.date32(),
-            "revision": pa.int64(),
-            "model_version": pa.string(),
-            "run_id": pa.string(),
-            "data_version": pa.string(),
-            "params_version": pa.string(),
-            "code_version": pa.string(),
-            "rows": pa.int64(),
-            "sha256": pa.string(),
-            "published_at": pa.timestamp("us", "UTC"),
-        }
-    ),
-    ("as_of", "revision"),
-)
-TABLES = (SCORES_TABLE, SUPERSEDED, QUARANTINE_TABLE, PUBLICATIONS)
-STAGED, STAGED_QUARANTINE = "churnlab_staged_scores", "churnlab_staged_quarantine"
+
+if TYPE_CHECKING:
+    from churnlab.operations.erasure.traces import Wanted
 
 
 class Connection(Protocol):
@@ -69,6 +40,9 @@ class Connection(Protocol):
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Run one statement; `$1`, `$2` … stand for the values, in this order."""
+
+    def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """The answer to one query, so many rows at a time."""
 
     def columns(self, table: str) -> list[str]:
         """Names of its columns; none if it is not there."""
@@ -144,7 +118,7 @@ class DatabaseSink(LockedByDate):
                     self._keep(con, current)
                 self._replace(con, SCORES_TABLE, run.as_of, STAGED)
                 self._replace(con, QUARANTINE_TABLE, run.as_of, STAGED_QUARANTINE if quarantine else None)
-                self._note(con, made)
+                self._insert(con, PUBLICATIONS, vars(made))
         return made
 
     def _create_tables(self, con: Connection) -> None:
@@ -182,12 +156,12 @@ class DatabaseSink(LockedByDate):
         if staged is not None:
             con.rows(f"INSERT INTO {table.name} ({table.columns}) SELECT {table.columns} FROM {staged}")
 
-    def _note(self, con: Connection, made: Publication) -> None:
-        names = PUBLICATIONS.schema.names
+    def _insert(self, con: Connection, table: Table, row: dict[str, Any]) -> None:
+        names = table.schema.names
         places = ", ".join(f"${place}" for place, _ in enumerate(names, start=1))
         con.rows(
-            f"INSERT INTO {PUBLICATIONS.name} ({PUBLICATIONS.columns}) VALUES ({places})",
-            [self._value(getattr(made, name)) for name in names],
+            f"INSERT INTO {table.name} ({table.columns}) VALUES ({places})",
+            [self._value(row[name]) for name in names],
         )
 
     @contextmanager
@@ -238,6 +212,47 @@ class DatabaseSink(LockedByDate):
             "WHERE as_of = $1 AND customer_id = $2 ORDER BY revision",
             (self._value(day), customer_id),
         )
+
+    def traces(self, wanted: Wanted) -> list[Trace]:
+        """See `Sink.traces`."""
+
+        def read() -> list[Trace]:
+            with self._connection(None) as con:
+                return [
+                    Trace(day, f"{self.shown}: {table} of {day}", hits)
+                    for (day, table), hits in erased_rows.found(con, wanted).items()
+                ]
+
+        return persist(read, self._patience)
+
+    def among_refused(self, read: Callable[[pa.RecordBatch], set[str]]) -> set[str]:
+        """See `Sink.among_refused`."""
+
+        def read_all() -> set[str]:
+            with self._connection(None) as con:
+                found = (read(batch) for batch in con.batches(f"SELECT raw FROM {QUARANTINE_TABLE.name}"))
+                return set().union(*found)
+
+        return persist(read_all, self._patience)
+
+    def erase(self, wanted: Wanted, day: date, now: datetime) -> None:
+        """See `Sink.erase`."""
+        with self._holding(day):
+            persist(lambda: self._erase(wanted, day, now), self._patience)
+
+    def _erase(self, wanted: Wanted, day: date, now: datetime) -> None:
+        with self._connection(day) as con:
+            self._create_tables(con)
+            self._before_erasing(con)
+            refused = erased_rows.refused(con, wanted, self._value(day))
+            with self._transaction(con):
+                for revision, rows_left in erased_rows.erase(con, wanted.ids, self._value(day)).items():
+                    done = {"as_of": day, "revision": revision, "rows_left": rows_left, "erased_at": now}
+                    self._insert(con, ERASURES, done)
+                erased_rows.withhold(con, refused, self._value(day))
+
+    def _before_erasing(self, con: Connection) -> None:
+        """Have the database leave nothing of deleted rows in its file, where it can be told to."""
 
     def _value(self, value: Any) -> Any:
         """A value as a parameter of this database."""

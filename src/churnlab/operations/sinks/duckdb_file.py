@@ -13,9 +13,11 @@ import duckdb
 import pyarrow as pa
 
 from churnlab.errors import SinkError
-from churnlab.operations.sinks.databases import Connection, DatabaseSink, Table
+from churnlab.operations.sinks.databases import Connection, DatabaseSink
+from churnlab.operations.sinks.lists import BATCH_ROWS
 from churnlab.operations.sinks.locks import publishing, writing
 from churnlab.operations.sinks.retrying import PassingError, Patience
+from churnlab.operations.sinks.tables import Table
 
 COLUMNS = (
     "SELECT column_name AS name FROM information_schema.columns "
@@ -42,6 +44,10 @@ class DuckConnection:
         """Run one statement; moments come by way of Arrow, which needs no further package for them."""
         found = self._raw.execute(sql, list(values))
         return found.to_arrow_table().to_pylist() if found.description else []
+
+    def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """The answer to one query, so many rows at a time."""
+        yield from self._raw.execute(sql).to_arrow_reader(BATCH_ROWS)
 
     def columns(self, table: str) -> list[str]:
         """Names of the columns of a table."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 
 from churnlab.engine import cause
 from churnlab.errors import SinkError
+from churnlab.operations.erasure.file_kinds import UNREADABLE, kind_of, search, unreadable
+from churnlab.operations.erasure.traces import Hits, Wanted
 from churnlab.operations.scoring import SCORES
-from churnlab.operations.sinks.list_files import FileFormat, rows, write
+from churnlab.operations.sinks.list_files import FileFormat, count, raw_lines, rows, write
 from churnlab.operations.sinks.lists import QUARANTINE, check
 from churnlab.operations.sinks.locks import LockedByDate, exclusive
 from churnlab.operations.sinks.placing import (
@@ -26,7 +28,7 @@ from churnlab.operations.sinks.placing import (
     remove,
     synced,
 )
-from churnlab.operations.sinks.publication import Publication, RunIdentity
+from churnlab.operations.sinks.publication import Publication, RunIdentity, Trace
 
 # the folder's name says it; Arrow refuses to read a table that says it twice
 COLUMNS = SCORES.remove(SCORES.get_field_index("as_of"))
@@ -95,11 +97,11 @@ class FolderSink(LockedByDate):
         note = self._landed(day)
         if note is not None:
             self._settle_quarantine(day, expected=note["quarantine"])
-            past = [publication.record() for publication in self._history(day)]
-            place_text(json.dumps({"publications": past}, indent=1) + "\n", self._journal(day))
+            self._enter(day, publications=[publication.record() for publication in self._history(day)])
         remove(self._pending(day))  # first: without its hidden file it would tell of a list that landed
         for file in (self._scores(day), self._quarantine(day)):
-            remove(hidden(file))
+            for left in (hidden(file), *_unfinished(file)):
+                remove(left)
         current = self._current(day)
         for kept in self._kept_revisions(day):
             if current is None or kept >= current.revision:  # of a run that died before its list landed
@@ -113,12 +115,24 @@ class FolderSink(LockedByDate):
             place(hidden(target), target)
 
     def _landed(self, day: date) -> dict[str, Any] | None:
-        """What a run noted that moved its list into place, but has not entered it into the journal."""
-        try:
-            note: dict[str, Any] = json.loads(self._pending(day).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        return None if hidden(self._scores(day)).exists() else note
+        """What a run noted that moved its list into place, but has not entered it into the journal.
+
+        The note is read twice: that of a run which died before goes first, and its hidden file after it.
+        """
+        while (note := _read(self._pending(day))) is not None and not self._is_hidden(day):
+            if _read(self._pending(day)) == note:
+                return note
+        return None
+
+    def _is_hidden(self, day: date) -> bool:
+        """Whether a list of the date, of either format, has not been moved into its place."""
+        names = (self._scores(day).with_suffix(f".{ending}") for ending in get_args(FileFormat))
+        return any(hidden(name).exists() for name in names)
+
+    def _enter(self, day: date, **entries: list[dict[str, Any]]) -> None:
+        """Put entries of the journal into the place of those of their kind."""
+        whole = (_read(self._journal(day)) or {}) | entries
+        place_text(json.dumps(whole, indent=1) + "\n", self._journal(day))
 
     def _refuse_strangers(self, day: date) -> None:
         """Readers take every visible file for a part of the list."""
@@ -142,10 +156,7 @@ class FolderSink(LockedByDate):
 
     def _history(self, day: date) -> list[Publication]:
         note = self._landed(day)  # read before the journal, which may get it meanwhile
-        try:
-            records = json.loads(self._journal(day).read_text(encoding="utf-8"))["publications"]
-        except FileNotFoundError:
-            records = []
+        records = (_read(self._journal(day)) or {"publications": []})["publications"]
         if note is not None and note["publication"] not in records:
             records.append(note["publication"])
         return [Publication.from_record(record) for record in records]
@@ -165,14 +176,63 @@ class FolderSink(LockedByDate):
     def _rows_of(
         self, customer_id: str, published: list[Publication]
     ) -> list[tuple[Publication, dict[str, Any]]]:
-        files = [(past, self._kept(past.as_of, past.revision)) for past in published[:-1]]
-        files += [(past, self._scores(past.as_of)) for past in published[-1:]]
         return [
             (past, {name: ({"as_of": past.as_of} | row)[name] for name in SCORES.names})
-            for past, path in files
-            if path.exists()
+            for past, path in self._lists(published)
             for row in rows(path, COLUMNS, customer_id)
         ]
+
+    def _lists(self, published: list[Publication]) -> list[tuple[Publication, Path]]:
+        """The files of the publications of a date that still have one."""
+        files = [(past, self._kept(past.as_of, past.revision)) for past in published[:-1]]
+        files += [(past, self._scores(past.as_of)) for past in published[-1:]]
+        return [(past, path) for past, path in files if path.exists()]
+
+    def traces(self, wanted: Wanted) -> list[Trace]:
+        """See `Sink.traces`; hidden files, which may be of killed runs, are searched as well."""
+        with self._told():
+            found = (
+                _trace(day, path, wanted) for day, path in self._files("scores", "superseded", "quarantine")
+            )
+            return [trace for trace in found if trace is not None]
+
+    def among_refused(self, read: Callable[[pa.RecordBatch], set[str]]) -> set[str]:
+        """See `Sink.among_refused`."""
+        with self._told():
+            files = [path for _, path in self._files("quarantine") if not path.name.startswith(".")]
+            return set().union(*(read(lines) for path in files for lines in raw_lines(path, QUARANTINE)))
+
+    def _files(self, *rooms: str) -> Iterator[tuple[date, Path]]:
+        """Files of this format, hidden ones too, and the dates that they are of."""
+        for room in rooms:
+            for folder in sorted((self._folder / room).glob("as_of=????-??-??")):
+                day = date.fromisoformat(folder.name.partition("=")[2])
+                yield from ((day, path) for path in sorted(folder.rglob(f"*.{self._format}*")))
+
+    def erase(self, wanted: Wanted, day: date, now: datetime) -> None:
+        """See `Sink.erase`; what is left of a list is entered before its file takes its place.
+
+        So the journal may be ahead of a run that is killed, and is right when the command has been repeated.
+        """
+        with self._holding(day), self._told():
+            self._settle(day)
+            for past, path in self._lists(self._history(day)):
+                for left in _unfinished(path):
+                    remove(left)
+                if gone := _hits(path, wanted).rows:
+                    self._note_erasure(past, count(path, COLUMNS) - gone, now)
+                    _erase(path, wanted)
+            refused = self._quarantine(day)
+            if refused.exists() and _hits(refused, wanted).cells:
+                _erase(refused, wanted)
+
+    def _note_erasure(self, past: Publication, rows_left: int, now: datetime) -> None:
+        noted = (_read(self._journal(past.as_of)) or {}).get("erasures", [])
+        if any((one["revision"], one["rows_left"]) == (past.revision, rows_left) for one in noted):
+            return
+        moment = now.astimezone(UTC).isoformat()
+        entry = {"revision": past.revision, "rows_left": rows_left, "erased_at": moment}
+        self._enter(past.as_of, erasures=[*noted, entry])
 
     def _kept_revisions(self, day: date) -> list[int]:
         folder = self._folder / "superseded" / f"as_of={day}"
@@ -206,3 +266,41 @@ class FolderSink(LockedByDate):
 
     def close(self) -> None:
         """See `Sink.close`: nothing stays open."""
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A note or a journal; None where there is none."""
+    try:
+        whole: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return whole
+
+
+def _unfinished(file: Path) -> list[Path]:
+    """What killed erasures left of a file."""
+    return sorted(file.parent.glob(f".{file.name}.*.tmp"))
+
+
+def _hits(path: Path, wanted: Wanted) -> Hits:
+    try:
+        return search(path, wanted)
+    except UNREADABLE as error:
+        raise SinkError(f"{path}: {unreadable(error)}: restore it or move it away") from None
+
+
+def _erase(path: Path, wanted: Wanted) -> None:
+    erase = kind_of(path).erase
+    assert erase is not None  # as for every kind that has rows
+    erase(path, wanted)
+    synced(path.parent)
+
+
+def _trace(day: date, path: Path, wanted: Wanted) -> Trace | None:
+    try:
+        hits = search(path, wanted)
+    except FileNotFoundError:  # gone meanwhile
+        return None
+    except UNREADABLE as error:
+        return Trace(day, str(path), Hits(), unreadable(error))
+    return Trace(day, str(path), hits) if hits.total else None

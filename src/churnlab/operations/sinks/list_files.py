@@ -51,6 +51,22 @@ def rows(path: Path, schema: pa.Schema, customer_id: str) -> list[dict[str, Any]
     ]
 
 
+def count(path: Path, schema: pa.Schema) -> int:
+    """How many rows a file has."""
+    if path.suffix == ".parquet":
+        return pq.read_metadata(path).num_rows
+    return sum(len(batch) for batch in _csv_batches(path, schema))
+
+
+def raw_lines(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The column raw of a file of refused lines."""
+    if path.suffix == ".parquet":
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(BATCH_ROWS, columns=["raw"])
+    else:
+        yield from (batch.select(["raw"]) for batch in _csv_batches(path, schema))
+
+
 def _csv_batches(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     types = {field.name: pa.string() if pa.types.is_list(field.type) else field.type for field in schema}
     yield from pa_csv.open_csv(

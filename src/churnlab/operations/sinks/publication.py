@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from churnlab.operations.erasure.traces import Hits, Wanted
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,24 @@ class Publication(RunIdentity):
     def is_of(self, run: RunIdentity) -> bool:
         """Whether this is the very list of the run."""
         return all(getattr(self, field.name) == getattr(run, field.name) for field in fields(RunIdentity))
+
+
+@dataclass(frozen=True)
+class Trace:
+    """How often the list of a date, or its refused lines, name customers who are looked for.
+
+    Attributes
+    ----------
+    place
+        The file or table, for people.
+    unreadable
+        Why it could not be searched.
+    """
+
+    as_of: date
+    place: str
+    hits: Hits
+    unreadable: str | None = None
 
 
 class Sink(Protocol):
@@ -125,6 +149,30 @@ class Sink(Protocol):
 
     def rows_of(self, customer_id: str, day: date) -> list[tuple[Publication, dict[str, Any]]]:
         """What was published of a customer for a date, kept revisions first, the current one last."""
+
+    def traces(self, wanted: Wanted) -> list[Trace]:
+        """Where lists of all dates, kept revisions and refused lines among them, name customers.
+
+        Raises
+        ------
+        SinkError, TryLaterError
+            As `publish`.
+        """
+
+    def among_refused(self, read: Callable[[pa.RecordBatch], set[str]]) -> set[str]:
+        """All that `read` finds in the column raw of refused lines, passed a batch at a time."""
+
+    def erase(self, wanted: Wanted, day: date, now: datetime) -> None:
+        """Take customers out of the lists of a date, and the text of their refused lines away.
+
+        What the journal says of a publication stays, for it tells which run it was of; how many rows are left
+        of it is entered beside that.
+
+        Raises
+        ------
+        TryLaterError, SinkError
+            As `publish`; DataError too, where the sink is a folder that cannot be written.
+        """
 
     def close(self) -> None:
         """Let go of connections."""

@@ -69,6 +69,9 @@ class SqliteSink(DatabaseSink):
         except self._driver.Error as error:
             raise self._fault(error) from None
 
+    def _before_erasing(self, con: Connection) -> None:
+        con.rows("PRAGMA secure_delete = ON")
+
     def _fault(self, error: Any) -> Exception:
         """What to tell of it; its own words may quote rows."""
         words = str(error)

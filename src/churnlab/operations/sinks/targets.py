@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import get_args
 from urllib.parse import parse_qs, urlsplit
 
 from churnlab.errors import SinkError
@@ -52,6 +53,22 @@ def open_sink(target: str, file_format: FileFormat = "parquet", patience: Patien
     if scheme in ("sqlite", "duckdb") and len(rest) > 1 and rest.startswith("/"):
         return _file_sink(scheme, Path(rest[1:]), patience)
     raise SinkError(f"--sink: the URL is of no known kind: name {KINDS}")
+
+
+def open_lists(target: str) -> list[Sink]:
+    """The sinks of all lists at `target`: one, or for a folder one for each format of its files.
+
+    Raises
+    ------
+    SinkError
+        As `open_sink`; or nothing was ever published there.
+    """
+    sinks = [open_sink(target)]
+    if isinstance(sinks[0], FolderSink):
+        sinks = [FolderSink(Path(sinks[0].shown), file_format) for file_format in get_args(FileFormat)]
+    if not sinks[0].history():
+        raise SinkError(f"{sinks[0].shown}: nothing was ever published there: correct --sink")
+    return sinks
 
 
 def _file_sink(scheme: str, path: Path, patience: Patience) -> Sink:
