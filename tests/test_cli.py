@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -279,6 +281,29 @@ def test_scores_are_published_and_audited(churnlab, mistake, params_file, small_
     assert "holds no list of 2001-01-01" in mistake(*audit[:-1], "2001-01-01")
     manifest = json.loads((sink / "manifests" / f"as_of={days[0]}.json").read_text())
     assert manifest["rows"]["scored"] == len(lists) and manifest["revision"] == 1
+
+
+def test_who_is_forgotten_leaves_the_lists_and_does_not_come_back(
+    churnlab, params_file, small_model, small_log, tmp_path
+):
+    day, sink, file = small_log.LAST_DAY.isoformat(), "sqlite:///lists.db", params_file()
+    score = ["score", "--params", file, "--model", small_model, "--sink", sink, "--as-of", day]
+
+    def listed() -> set[str]:
+        with closing(sqlite3.connect(tmp_path / "lists.db")) as con:
+            return {name for (name,) in con.execute("SELECT customer_id FROM scores")}
+
+    assert churnlab(*score)[0] == 0
+    everybody = listed()
+    gone = min(everybody)
+    code, out, err = churnlab("forget", gone, "--params", file, "--sink", sink)
+    assert (code, err) == (0, "")
+    assert f"{sink}: scores of {day}\t1\t0\tremaining 0\n" in out
+    assert listed() == everybody - {gone}
+    for _ in range(2):  # the list of those who are left, then the very same run
+        code, _, err = churnlab(*score)
+        assert (code, err) == (0, "")
+        assert listed() == everybody - {gone}
 
 
 def test_json_lines_tell_the_run(churnlab, params_file, small_model, tmp_path):
