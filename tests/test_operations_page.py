@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -19,11 +20,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"(?ms)^```bash\n(.*?)^```", PAGE)
 (SQL,) = re.findall(r"(?ms)^```sql\n(.*?)^```", PAGE)
-NIGHT, TARGET, RESTATED, MONTH, ALERT, ANSWER = TESTED = (
+NIGHT, TARGET, RESTATED, MONTH, FORGET, ALERT, ANSWER = TESTED = (
     "churnlab audit c017 --date 2023-05-14 --sink scores\n",
     "churnlab score --params params.yaml --sink env:CHURNLAB_SINK\n",
     "--as-of 2023-05-12",
     "while",
+    "churnlab forget",
     "deploy/alert",
     "--json",
 )
@@ -131,3 +133,16 @@ def test_units_and_image_that_the_page_names_are_here():
         assert (ROOT / "deploy" / "systemd" / name).is_file(), name
     for path in set(re.findall(r"`((?:deploy|benchmarks|tests)/[\w/.-]+)`", PAGE)) - WRITTEN:
         assert (ROOT / path).exists(), path
+
+
+def test_a_customer_leaves_the_lists_of_all_dates(place):
+    """The last test here, for the others ask for this customer."""
+    folder = place / "scores"
+    files = [path for room in ("scores", "superseded") for path in (folder / room).rglob("scores.parquet")]
+    before = {path: pq.ParquetFile(path).read(["customer_id"])["customer_id"].to_pylist() for path in files}
+    assert any("c017" in names for names in before.values())
+    done = run(block(FORGET), place)
+    assert done.returncode == 0, done.stderr
+    for path, names in before.items():
+        after = pq.ParquetFile(path).read(["customer_id"])["customer_id"].to_pylist()
+        assert after == [name for name in names if name != "c017"]
