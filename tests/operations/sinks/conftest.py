@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import itertools
+import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -116,6 +118,37 @@ class Target:
     def markers(self) -> list[float]:
         """The numbers in the list, of all rows."""
         return [clv for _, _, clv in self.read()]
+
+    def rows(self, table: str, columns: list[str]) -> list[tuple[Any, ...]]:
+        """Of one of its tables, sorted; of a folder, from its journals or files."""
+        path = self.url.rpartition(":///")[2]
+        sql = f"SELECT {', '.join(columns)} FROM {table}"
+        if self.kind in ("folder", "csv"):
+            found = [tuple(row[name] for name in columns) for row in _rows_in(Path(path), self.kind, table)]
+        elif self.kind == "postgres":
+            server, _, schema = self.url.partition("&schema=")
+            with psycopg.connect(server, options=f"-c search_path={schema}") as con:
+                found = con.execute(sql).fetchall()
+        elif self.kind == "sqlite":
+            with closing(sqlite3.connect(path)) as file:
+                found = file.execute(sql).fetchall()
+        else:
+            with duckdb.connect(path, read_only=True) as base:
+                found = base.execute(sql).fetchall()
+        return sorted(found)
+
+
+def _rows_in(folder: Path, kind: str, table: str) -> list[dict[str, Any]]:
+    if table in ("erasures", "publications"):
+        journals = [json.loads(path.read_text()) for path in (folder / "publications").glob("*.json")]
+        return [row for journal in journals for row in journal.get(table, [])]
+    found: list[dict[str, Any]] = []
+    for path in (folder / table.removeprefix("scores_")).rglob("[!.]*.*"):
+        if kind == "csv":
+            found += csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines(keepends=True))
+        else:
+            found += pq.ParquetFile(path).read().to_pylist()
+    return found
 
 
 SELECT = "SELECT as_of, customer_id, clv FROM scores"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
 import sqlite3
 from datetime import date, timedelta
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import duckdb
 import psycopg
-import pyarrow.parquet as pq
 import pytest
 
 from churnlab.errors import SinkError
@@ -35,42 +33,10 @@ def forgotten(target, now, *ids):
         for sink in sinks:
             opened.callback(sink.close)
         wanted = Wanted(frozenset(ids))
-        before = published.traces(sinks, wanted)
-        troubles = published.erase(sinks, wanted, now)
+        found = published.search(sinks, wanted)
+        troubles = published.erase(found, wanted, now)
+        before = [trace for traces in found.values() for trace in traces]
         return before, troubles, published.left(sinks, wanted, troubles)
-
-
-def rows(target, table, columns):
-    """By a library that is a peer; of a folder, rows of its journals or files."""
-    if target.kind in ("folder", "csv"):
-        return folder_rows(Path(target.url), target.kind, table, columns)
-    sql = f"SELECT {', '.join(columns)} FROM {table} ORDER BY {', '.join(columns)}"
-    path = target.url.rpartition(":///")[2]
-    if target.kind == "postgres":
-        server, _, schema = target.url.partition("&schema=")
-        with psycopg.connect(server, options=f"-c search_path={schema}") as con:
-            return con.execute(sql).fetchall()
-    if target.kind == "sqlite":
-        with contextlib.closing(sqlite3.connect(path)) as con:
-            return con.execute(sql).fetchall()
-    with duckdb.connect(path, read_only=True) as con:
-        return con.execute(sql).fetchall()
-
-
-def folder_rows(folder, kind, table, columns):
-    if table in ("erasures", "publications"):
-        journals = [json.loads(path.read_text()) for path in sorted((folder / "publications").glob("*.json"))]
-        return sorted(
-            tuple(one[name] for name in columns) for whole in journals for one in whole.get(table, [])
-        )
-    found = []
-    for path in sorted((folder / table.removeprefix("scores_")).rglob("[!.]*.*")):
-        if kind == "csv":
-            held = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines(keepends=True)))
-        else:
-            held = pq.ParquetFile(path).read().to_pylist()
-        found += [tuple(row[name] for name in columns) for row in held]
-    return sorted(found)
 
 
 @pytest.fixture
@@ -85,7 +51,7 @@ def shop(target, lists):
 
 def test_everywhere_and_nobody_else(shop, lists):
     names = ["as_of", "revision", "rows", "sha256", "published_at"]
-    journal = rows(shop, "publications", names)
+    journal = shop.rows("publications", names)
     before, troubles, left = forgotten(shop, lists.now, ANN)
     assert sorted((trace.as_of, trace.hits.rows, trace.hits.cells) for trace in before) == [
         (DAYS[0], 0, 1),
@@ -96,25 +62,25 @@ def test_everywhere_and_nobody_else(shop, lists):
     ]
     assert troubles == left == {}
     assert sorted(shop.read()) == [(DAYS[0], BOB, 1.0), (DAYS[1], BOB, 3.0)]
-    assert rows(shop, "scores_superseded", ["customer_id"]) == [(BOB,), (EVE,)]
-    assert rows(shop, "quarantine", ["detail", "raw"]) == [
+    assert shop.rows("scores_superseded", ["customer_id"]) == [(BOB,), (EVE,)]
+    assert shop.rows("quarantine", ["detail", "raw"]) == [
         (detail, raw) for detail, raw in [("a", WITHHELD), ("b", lines_of(BOB)[0])] for _ in DAYS
     ]
-    assert rows(shop, "publications", names) == journal
-    left_of = [(revision, n) for revision, n in rows(shop, "erasures", ["revision", "rows_left"])]
+    assert shop.rows("publications", names) == journal
+    left_of = [(revision, n) for revision, n in shop.rows("erasures", ["revision", "rows_left"])]
     assert left_of == [(1, 1), (1, 2), (2, 1)]
 
 
 def test_a_second_time_finds_nothing_and_enters_nothing(shop, lists):
     forgotten(shop, lists.now, ANN)
-    entered = rows(shop, "erasures", ["revision", "rows_left"])
+    entered = shop.rows("erasures", ["revision", "rows_left"])
     assert forgotten(shop, lists.now, ANN) == ([], {}, {})
-    assert rows(shop, "erasures", ["revision", "rows_left"]) == entered
+    assert shop.rows("erasures", ["revision", "rows_left"]) == entered
     forgotten(shop, lists.now + timedelta(hours=1), BOB)
-    assert rows(shop, "scores", ["customer_id"]) == []
-    assert rows(shop, "scores_superseded", ["customer_id"]) == [(EVE,)]
+    assert shop.rows("scores", ["customer_id"]) == []
+    assert shop.rows("scores_superseded", ["customer_id"]) == [(EVE,)]
     counts = sorted([*entered, (1, 0), (1, 1), (2, 0)])
-    assert sorted(rows(shop, "erasures", ["revision", "rows_left"])) == counts
+    assert sorted(shop.rows("erasures", ["revision", "rows_left"])) == counts
 
 
 def test_the_same_run_again_brings_nobody_back(target, lists):
@@ -125,8 +91,8 @@ def test_the_same_run_again_brings_nobody_back(target, lists):
     assert target.read() == [(lists.day, BOB, 1.0)]
     assert target.publish(later, restate=True).revision == 2
     assert target.read() == [(lists.day, BOB, 2.0)]
-    assert rows(target, "scores_superseded", ["customer_id"]) == [(BOB,)]
-    assert rows(target, "erasures", ["revision", "rows_left"]) == [(1, 1)]
+    assert target.rows("scores_superseded", ["customer_id"]) == [(BOB,)]
+    assert target.rows("erasures", ["revision", "rows_left"]) == [(1, 1)]
 
 
 def test_more_customers_than_one_statement_takes(database, lists):
@@ -136,7 +102,7 @@ def test_more_customers_than_one_statement_takes(database, lists):
     assert [trace.hits.rows for trace in before] == [1_201]
     assert troubles == left == {}
     assert len(database.read()) == 99
-    assert rows(database, "erasures", ["rows_left"]) == [(99,)]
+    assert database.rows("erasures", ["rows_left"]) == [(99,)]
 
 
 @pytest.mark.parametrize("name", ["O'Neill", '"; DROP TABLE scores; --', "=1+1", "مشتری", "two\r\nlines"])
@@ -145,7 +111,7 @@ def test_strange_ids(target, lists, name):
     target.publish(lists.make(1.0, [name, "somebody"]), quarantine=lists.quarantine("a", "b", raw=raw))
     assert forgotten(target, lists.now, name)[1:] == ({}, {})
     assert [found for _, found, _ in target.read()] == ["somebody"]
-    assert rows(target, "quarantine", ["raw"]) == sorted([(WITHHELD,), (raw[1],)])
+    assert target.rows("quarantine", ["raw"]) == sorted([(WITHHELD,), (raw[1],)])
 
 
 def test_a_date_that_is_being_published_resists_and_is_told(shop, lists):
@@ -178,7 +144,7 @@ def test_a_database_of_before_gets_its_table_of_erasures(database, lists):
         with duckdb.connect(path) as con:
             con.execute("DROP TABLE erasures")
     assert forgotten(database, lists.now, ANN)[1:] == ({}, {})
-    assert rows(database, "erasures", ["revision", "rows_left"]) == [(1, 1)]
+    assert database.rows("erasures", ["revision", "rows_left"]) == [(1, 1)]
 
 
 def test_sqlite_keeps_no_bytes_of_them(new_target, lists):

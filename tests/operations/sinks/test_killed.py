@@ -16,11 +16,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from churnlab.operations.erasure.traces import Wanted
+
 ROOT = Path(__file__).parents[3]
 CHILDREN = """\
 import json, os, signal, sys
 from datetime import date, datetime, UTC
 from pathlib import Path
+from churnlab.operations.erasure.traces import Wanted
 from churnlab.operations.sinks import adbc, duckdb_file, lists
 from churnlab.operations.sinks.publication import RunIdentity
 from churnlab.operations.sinks.targets import open_sink
@@ -53,7 +56,10 @@ def publish(job, step):
     run = RunIdentity(**job["run"] | {"as_of": date.fromisoformat(job["run"]["as_of"])})
     sink = open_sink(job["url"], job["format"])
     now = datetime(2024, 3, 2, tzinfo=UTC)
-    sink.publish(Path(job["scores"]), run, now, restate=True, quarantine=Path(job["quarantine"]))
+    if "gone" in job:
+        sink.erase(Wanted(frozenset(job["gone"])), run.as_of, now)
+    else:
+        sink.publish(Path(job["scores"]), run, now, restate=True, quarantine=Path(job["quarantine"]))
 
 for number, job in enumerate(json.load(sys.stdin)):
     child = os.fork()
@@ -141,6 +147,43 @@ def test_killed_before_every_step(new_target, lists, kind):
         assert [past.revision for past in sink.history()] == [1, 2]
         found = [(past.revision, row["clv"]) for past, row in sink.rows_of("c0000003", lists.day)]
         assert found == [(1, 1.0), (2, 2.0)]
+        sink.close()
+    assert not any(left_over(target) for target in targets)
+
+
+ERASING = {"folder": 12, "csv": 12, "sqlite": 22, "duckdb": 22, "postgres": 25}  # more than an erasure has
+
+
+@pytest.mark.parametrize("kind", ERASING)
+def test_an_erasure_killed_before_every_step(new_target, lists, kind):
+    """Every list is whole, with or without the customer; the next erasure ends what this one began."""
+    old, new = lists.make(1.0, ["gone", "b", "c"]), lists.make(2.0, ["gone", "b"])
+    refused = lists.quarantine("x", raw=['{"customer_id": "gone"}'])
+    targets = [new_target(kind) for _ in range(ERASING[kind])]
+    for target in targets:
+        target.publish(old)
+        target.publish(new, restate=True, quarantine=refused)
+    jobs = [
+        new.job() | {"url": target.url, "format": target.file_format, "gone": ["gone"], "step": step}
+        for step, target in enumerate(targets, start=1)
+    ]
+    done = run(CHILDREN, jobs)
+    codes = [int(line) for line in done.stdout.split()]
+    through = codes.index(0)
+    assert codes == [-signal.SIGKILL] * through + [0] * (len(jobs) - through), done.stderr
+    assert 6 <= through < len(jobs), "every step of an erasure has had its kill"
+    wanted = Wanted(frozenset(["gone"]))
+    for target in targets[: through + 1]:
+        names = sorted(name for _, name, _ in target.read())
+        assert names in (["b", "gone"], ["b"])
+        sink = target.open()
+        sink.erase(wanted, lists.day, lists.now)
+        assert sink.traces(wanted) == []
+        assert [name for _, name, _ in target.read()] == ["b"]
+        assert [past.revision for past, _ in sink.rows_of("b", lists.day)] == [1, 2]
+        assert [row["clv"] for _, row in sink.rows_of("c", lists.day)] == [1.0]
+        assert [past.rows for past in sink.history()] == [3, 2]
+        assert sorted(target.rows("erasures", ["revision", "rows_left"])) == [(1, 2), (2, 1)]
         sink.close()
     assert not any(left_over(target) for target in targets)
 

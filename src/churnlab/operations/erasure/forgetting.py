@@ -107,12 +107,13 @@ def forget(
     with held(root) as store:
         places = find_places(params, root, also, store)
         wanted = _wanted(params, [*names, *found_spellings(names, places.all, params, sinks)])
-        lists = published.traces(sinks, wanted)
+        found_in = published.search(sinks, wanted)
+        lists = [trace for traces in found_in.values() for trace in traces]
         if dry_run:
             return _what_would_be(places, lists, wanted, root, _beyond(root, store))
         listed = Path(params.data.privacy.forgotten).expanduser()
         marks = remember_forgotten(listed, names, moment.date())
-        resisting = published.erase(sinks, wanted, moment)
+        resisting = published.erase(found_in, wanted, moment)
         troubles: dict[Path, str] = {}
         files = tuple(filter(None, _erased(places, wanted, root, troubles)))
         searched = find_places(params, root, also, store).all

@@ -10,13 +10,18 @@ from churnlab.operations.erasure.traces import Wanted
 from churnlab.operations.sinks.publication import Sink, Trace
 
 
-def traces(sinks: Sequence[Sink], wanted: Wanted) -> list[Trace]:
+def search(sinks: Sequence[Sink], wanted: Wanted) -> dict[Sink, list[Trace]]:
     """Where lists name the wanted, or cannot be read."""
-    return [trace for sink in sinks for trace in sink.traces(wanted)]
+    return {sink: sink.traces(wanted) for sink in sinks}
 
 
-def erase(sinks: Sequence[Sink], wanted: Wanted, moment: datetime) -> dict[str, str]:
+def erase(found: dict[Sink, list[Trace]], wanted: Wanted, moment: datetime) -> dict[str, str]:
     """Erase date after date; one that resists does not keep the others from being erased.
+
+    Parameters
+    ----------
+    found
+        What :func:`search` gave.
 
     Returns
     -------
@@ -24,13 +29,12 @@ def erase(sinks: Sequence[Sink], wanted: Wanted, moment: datetime) -> dict[str, 
         Place of a trace whose date resisted → why it did.
     """
     troubles: dict[str, str] = {}
-    for sink in sinks:
-        found = sink.traces(wanted)
-        for day in sorted({trace.as_of for trace in found}):
+    for sink, traces in found.items():
+        for day in sorted({trace.as_of for trace in traces}):
             try:
                 sink.erase(wanted, day, moment)
             except ChurnlabError as error:
-                troubles |= {trace.place: str(error) for trace in found if trace.as_of == day}
+                troubles |= {trace.place: str(error) for trace in traces if trace.as_of == day}
     return troubles
 
 
@@ -39,5 +43,6 @@ def left(sinks: Sequence[Sink], wanted: Wanted, troubles: dict[str, str]) -> dic
     return {
         trace.place: (trace.unreadable or f"{trace.hits.total} left")
         + (f", {troubles[trace.place]}" if trace.place in troubles else "")
-        for trace in traces(sinks, wanted)
+        for traces in search(sinks, wanted).values()
+        for trace in traces
     }
