@@ -109,3 +109,27 @@ def test_rfm_of_a_snapshot_is_that_of_the_engine(as_table, busy_shop, full_spec)
     expected = rfm(orders, CUTOFF).to_pandas()
     found = snapshot(orders, CUTOFF, full_spec)[list(expected.columns)]
     pd.testing.assert_frame_equal(found, expected, rtol=1e-13)
+
+
+@given(
+    cents=st.lists(st.integers(0, 10**9), min_size=2, max_size=30),
+    places=st.sampled_from([1, 2, 3, 4]),
+    seed=st.integers(0, 100),
+)
+def test_amounts_add_up_to_the_same_in_any_order(cents, places, seed):
+    """Authority: whole numbers, divided once."""
+    amounts = np.array(cents) / 10**places
+    shuffled = np.random.default_rng(seed).permutation(amounts)
+    for values in (amounts, shuffled):
+        _, found = histories_of(pa.table({"customer_id": ["a"] * len(values), "net": values}))
+        assert found.amount(found["net"]).tolist() == [sum(cents) / 10**places]
+
+
+def test_the_order_of_the_same_purchases_does_not_change_their_level_or_spread(ledger, lean_spec):
+    days = [f"2024-05-{day:02d}" for day in range(1, 29, 3)]
+    values = [0.1, 0.7, 19.99, 3.3, 0.2, 3333.33, 12.35, 0.3, 8.15, 77.7]
+    rows = [("a", *row) for row in zip(days, values, strict=True)]
+    rows += [("b", *row) for row in zip(days, [*values[5:], *values[:5]], strict=True)]
+    frame = snapshot(ledger(rows), CUTOFF, lean_spec, 10.0)
+    names = ["total_spend", "order_value_mean", "order_value_sd", "order_value_geo"]
+    assert frame.loc[0, names].tolist() == frame.loc[1, names].tolist()

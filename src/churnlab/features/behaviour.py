@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import exp2, expm1, log1p
 
+from churnlab.features.histories import Histories, plain
+
 if TYPE_CHECKING:
-    from churnlab.features.histories import Histories
     from churnlab.features.spec import FeatureSpec
 
 Columns = dict[str, np.ndarray]
@@ -20,7 +21,7 @@ RATIO_HALF_LIVES = ((20, 80), (40, 160))
 DISCOUNT_WINDOW_DAYS = 60
 RETURN_WINDOWS_DAYS = (90, 365)
 WEIGHT_ONE = 2.0**30
-NO_SPREAD = 1e-12  # of the greatest value: what rounding leaves between equal ones
+LIKE = 13  # decimals of sums that do not depend on the order of the days
 EPOCH = date(1970, 1, 1)
 MONDAY = 4  # days from 1 January 1970, a Thursday
 NAN = float("nan")
@@ -51,7 +52,7 @@ def behaviour_columns(visits: Histories, cutoff: date, spec: FeatureSpec, money_
     columns |= order_value(visits, money_scale)
     if spec.has_items:
         columns |= basket(visits, "items", visits["items"])
-        columns |= {"price_per_item": ratio(visits.total(visits["value"]), visits.total(visits["items"]))}
+        columns |= {"price_per_item": ratio(visits.amount(visits["value"]), visits.amount(visits["items"]))}
     if spec.has_products:
         columns |= variety(visits, "products", visits["n_products"], visits["new_products"])
     if spec.has_categories:
@@ -67,13 +68,13 @@ def behaviour_columns(visits: Histories, cutoff: date, spec: FeatureSpec, money_
 def rfm_columns(visits: Histories) -> Columns:
     """What :func:`churnlab.features.rfm.rfm` gives."""
     value, tenure, hiatus = visits["value"], _tenure(visits), _hiatus(visits)
-    first, total = visits.first(value), visits.total(value)
+    first, total = visits.first(value), visits.amount(value)
     paid = visits.count(value > 0) - (first > 0)
     return {
         "frequency": visits.lengths - 1.0,
         "recency": tenure - hiatus,
         "T": tenure,
-        "monetary_value": np.where(paid > 0, ratio(total - first, paid), 0.0),
+        "monetary_value": np.where(paid > 0, ratio(plain(total - first), paid), 0.0),
         "paid_repeats": paid,
         "days_since_last_order": hiatus,
         "first_order_value": first,
@@ -101,7 +102,8 @@ def gaps(visits: Histories) -> Columns:
     sd = ratio(np.sqrt(n * visits.total(gap * gap) - total * total), n)
     longest, shortest, median = _extremes_and_median(visits, gap)
     last = np.where(n > 0, visits.last(gap), NAN)
-    mean_log = ratio(visits.total(log1p(np.arange(gap.max(initial=0) + 1.0))[gap]), n)
+    logs = log1p(np.arange(gap.max(initial=0) + 1.0))[gap]
+    mean_log = ratio(np.round(visits.total(logs), LIKE), n)
     as_long = visits.count((gap >= visits.on_rows(hiatus)) & (gap > 0))
     return {
         "gap_mean_days": mean,
@@ -132,7 +134,7 @@ def windows(visits: Histories, spec: FeatureSpec) -> Columns:
     """Purchase days and money in trailing windows, shares of one window in the next, and changes."""
     age, value = visits["age_days"], visits["value"]
     count = {w: visits.count(age < w) for w in spec.windows_days}
-    spend = {w: visits.total(value * (age < w)) for w in spec.windows_days}
+    spend = {w: visits.amount(value * (age < w)) for w in spec.windows_days}
     columns: Columns = {}
     for w in spec.windows_days:
         columns |= {f"purchases_{w}d": count[w], f"spend_{w}d": spend[w]}
@@ -170,12 +172,12 @@ def decayed(age_days: np.ndarray, half_life_days: int) -> np.ndarray:
 def order_value(visits: Histories, money_scale: float) -> Columns:
     """Level, spread and trend of a purchase day's value."""
     value, days = visits["value"], visits.lengths
-    total = visits.total(value)
+    total = visits.amount(value)
     mean = total / days
     spread = _spread(visits, mean)
     last = visits.last(value)
     recent = _recent(visits, value)
-    mean_log = visits.total(log1p(value / money_scale)) / days
+    mean_log = np.round(visits.total(log1p(value / money_scale)), LIKE) / days
     return {
         "order_value_mean": mean,
         "order_value_sd": spread,
@@ -195,7 +197,7 @@ def order_value(visits: Histories, money_scale: float) -> Columns:
 def basket(visits: Histories, name: str, amount: np.ndarray) -> Columns:
     """Mean, last and recent size of a basket."""
     return {
-        f"{name}_mean": visits.total(amount) / visits.lengths,
+        f"{name}_mean": visits.amount(amount) / visits.lengths,
         f"{name}_last": visits.last(amount),
         f"{name}_recent": _recent(visits, amount),
     }
@@ -214,9 +216,9 @@ def discounts(visits: Histories) -> Columns:
     lately = visits["age_days"] < DISCOUNT_WINDOW_DAYS
     off, full = visits["discount"], visits["gross"] + visits["discount"]
     return {
-        "discount_share": share(visits.total(off), visits.total(full)),
+        "discount_share": share(visits.amount(off), visits.amount(full)),
         f"discount_share_{DISCOUNT_WINDOW_DAYS}d": share(
-            visits.total(off * lately), visits.total(full * lately)
+            visits.amount(off * lately), visits.amount(full * lately)
         ),
     }
 
@@ -232,11 +234,11 @@ def return_columns(days: Histories, spec: FeatureSpec) -> Columns:
     spec
         Windows longer than its history are left out.
     """
-    columns = {"returned_share": share(days.total(days["returned"]), days.total(days["gross"]))}
+    columns = {"returned_share": share(days.amount(days["returned"]), days.amount(days["gross"]))}
     for w in RETURN_WINDOWS_DAYS:
         if w <= spec.history_days:
             lately = days["age_days"] < w
-            given_back, taken = days.total(days["returned"] * lately), days.total(days["gross"] * lately)
+            given_back, taken = days.amount(days["returned"] * lately), days.amount(days["gross"] * lately)
             columns[f"returned_share_{w}d"] = share(given_back, taken)
     return columns | {
         "return_days_share": ratio(days.count(days["returned"] > 0), days.count(days["is_purchase"]))
@@ -308,8 +310,7 @@ def _spread(visits: Histories, mean: np.ndarray) -> np.ndarray:
     greatest = visits.greatest(visits["value"])
     unit = np.where(greatest > 0, greatest, 1.0)
     apart = visits["value"] / visits.on_rows(unit) - visits.on_rows(mean / unit)
-    apart[np.abs(apart) < NO_SPREAD] = 0.0
-    return greatest * np.sqrt(visits.total(apart * apart) / visits.lengths)
+    return greatest * np.sqrt(np.round(visits.total(apart * apart), LIKE) / visits.lengths)
 
 
 def _recent(visits: Histories, amount: np.ndarray) -> np.ndarray:
