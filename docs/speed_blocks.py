@@ -12,7 +12,12 @@ COMPARED = {
     "rfm": ("frequency, recency, T and money", "lifetimes' summary takes", "times as long"),
     "features": ("all features of one cutoff", "lifetimes' four columns take", "times as long"),
     "bgnbd": ("BG/NBD fit", "`BetaGeoFitter.fit` takes", "times as long"),
-    "score": ("`churnlab score`, start to end", "takes", "times as long as a bare GROUP BY and LightGBM's predict"),
+    "cpus": ("fits of one model", "one thread takes", "times as long as two"),
+    "score": (
+        "`churnlab score`, start to end",
+        "takes",
+        "times as long as GROUP BY and LightGBM alone",
+    ),
 }
 """Part to what is timed, and how its ratio is read."""
 
@@ -24,7 +29,7 @@ def ratios(speed: Json, table: Table) -> str:
     rows = []
     for name, (what, before, after) in COMPARED.items():
         part = speed["parts"][name]
-        size = f"{part['customers']:,} customers" if name == "bgnbd" else f"{part['lines']:,} lines"
+        size = f"{part['customers']:,} customers" if "customers" in part else f"{part['lines']:,} lines"
         span = f"{part['lowest']:.2f} to {part['highest']:.2f}"
         rows.append((what, size, f"{before} **{part['ratio']:.1f}** {after}", span))
     return f"{_machine(speed)}\n\n{table(('What', 'Size', 'Ratio', 'Turns'), rows)}"
@@ -50,7 +55,17 @@ def training(speed: Json, table: Table) -> str:
 
 def kills(faults: Json, table: Table) -> str:
     """What was seen of runs that were ended."""
-    head = ("Target", "Signal", "Ended", "while publishing", "Readers saw old", "new", "half", "Rows lost", "doubled")
+    head = (
+        "Target",
+        "Signal",
+        "Ended",
+        "while publishing",
+        "Readers saw old",
+        "new",
+        "half",
+        "Rows lost",
+        "doubled",
+    )
     rows = [
         (
             one["target"],
