@@ -73,6 +73,16 @@ class Bench:
         write_text(json.dumps(params.model_dump(mode="json"), indent=1), path)  # JSON is YAML too
         return params, path
 
+    def threaded(self, customers: int, threads: int) -> Path:
+        """The same parameters with so many threads, in a file beside."""
+        params, path = self.params(customers)
+        found = params.model_dump(mode="json")
+        for section in ("engine", "churn"):
+            found[section]["threads"] = threads
+        other = path.with_name(f"params-{threads}.yaml")
+        write_text(json.dumps(found, indent=1), other)
+        return other
+
     def train(self, customers: int) -> dict[str, Usage]:
         """Stage to what it took, from lines to fitted learners, by churnlab's own commands."""
         _, path = self.params(customers)

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +141,26 @@ def training(bench: Bench) -> Figures:
     return {"runs": runs, "ratio": totals[1] / totals[0]}
 
 
+def second_cpu(bench: Bench) -> Figures:
+    """The fits of one model with one thread, beside the same with two."""
+    bench.model()
+    one, two = (bench.threaded(bench.model_customers, threads) for threads in (1, 2))
+    taken = in_turns(partial(_fits, one), partial(_fits, two), bench.repeats)
+    return {"customers": bench.model_customers, **taken.to_dict()}
+
+
+def _fits(params: Path) -> None:
+    for stage in ("train-clv", "train-churn"):
+        churnlab(stage, "--params", str(params))
+
+
 PARTS: dict[str, tuple[Callable[[Bench], Figures], str]] = {
     "rfm": (rfm_columns, "lifetimes' summary / churnlab's frequency, recency, T, money"),
     "features": (feature_set, "lifetimes' summary / churnlab's complete feature set"),
     "score": (nightly_score, "churnlab score / bare GROUP BY and LightGBM's predict"),
     "growth": (ten_times_the_lines, "churnlab score at ten times the lines / at the lines"),
     "bgnbd": (bgnbd_fit, "lifetimes' BetaGeoFitter / churnlab's BG/NBD"),
+    "cpus": (second_cpu, "the fits with one thread / with two"),
     "training": (training, "training at five times the customers / at the customers"),
 }
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from churnlab.config import Features
-from churnlab.features.occasions import occasions
+from churnlab.features.occasions import purchase_days
 from churnlab.features.outcomes import outcomes
 from churnlab.features.plan import current_snapshot, labelled_snapshots, learning_plan
 from churnlab.features.rfm import rfm
@@ -62,7 +62,7 @@ def test_features_are_bit_identical_whatever_comes_later(as_table, busy_shop, fu
         snapshot(true, CUTOFF, full_spec), snapshot(false, CUTOFF, full_spec), **same
     )
     pd.testing.assert_frame_equal(rfm(true, CUTOFF).to_pandas(), rfm(false, CUTOFF).to_pandas(), **same)
-    by_day = [occasions(t, CUTOFF).order_by(["customer_id", "day"]).to_pandas() for t in (true, false)]
+    by_day = [purchase_days(t, CUTOFF).order_by(["customer_id", "day"]).to_pandas() for t in (true, false)]
     pd.testing.assert_frame_equal(*by_day, **same)
 
 

@@ -12,7 +12,7 @@ from churnlab.features.exact import counted
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-    from churnlab.features.behaviour import Columns
+    from churnlab.features.exact import Columns
     from churnlab.features.spec import FeatureSpec
 
 COLUMNS = ("customer_id", "known_from", "signup", "is_business", "referrer")

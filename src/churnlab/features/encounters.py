@@ -12,7 +12,7 @@ from churnlab.features.exact import counted, exact, ratio
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-    from churnlab.features.behaviour import Columns
+    from churnlab.features.exact import Columns
     from churnlab.features.spec import FeatureSpec
 
 WINDOWS_DAYS = (30, 90, 365)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -10,13 +9,9 @@ import ibis
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+Columns = dict[str, "ir.Value"]
 MONEY = "decimal(38, 12)"
 CENTS, CENTS_END = "decimal(18, 2)", 10**9  # 64 bits: sums of 10 million such rows fit too
-WEIGHTED = "decimal(38, 6)"
-FRACTION = "decimal(38, 30)"
-WEIGHT_ONE = 2**30
-SMALL, SMALL_END = "decimal(18, 6)", 10**12  # 64 bits
-PARTS_END = 10**18
 
 
 def exact(values: ir.NumericValue, where: ir.BooleanValue | None = None) -> ir.FloatingValue:
@@ -44,64 +39,6 @@ def counted(rows: ir.BooleanValue) -> ir.FloatingValue:
     return rows.ifelse(True, ibis.null("boolean")).count().cast("float64")
 
 
-def weight(age_days: ir.NumericValue, half_life_days: int) -> ir.IntegerValue:
-    """2^(-age / half-life) as an integer number of 2^-30."""
-    decay = ibis.literal(2.0) ** _doublings(age_days, half_life_days)
-    return (decay * float(WEIGHT_ONE)).round().cast("int64")
-
-
-def _doublings(age_days: ir.NumericValue, half_life_days: int) -> ir.NumericValue:
-    """-age / half-life, by division where that gives the same weights as the engines' decimals.
-
-    DuckDB reads the factor as the decimal that Python writes, and multiplies decimals of 128 bits: slow, and
-    as exact as a division. The two give different weights only where the weight is half of 2^-30, 31
-    half-lives back, if the decimal falls short of 1 / half-life by more than a rounding.
-    """
-    if float(Decimal(repr(1.0 / half_life_days)) * half_life_days * 31) == 31.0:
-        return age_days.cast("float64") / float(-half_life_days)
-    return age_days * (-1.0 / half_life_days)
-
-
-def weighted(values: ir.NumericValue, weights: ir.IntegerValue) -> ir.FloatingValue:
-    """Exact sum of values times :func:`weight`, in units of the values."""
-    products = values.cast("float64") * weights.cast("float64")
-    total = as_float(products.cast(WEIGHTED).sum(), products.sum())
-    return total.fill_null(0.0) / float(WEIGHT_ONE)
-
-
-def as_float(total: ir.DecimalValue, about: ir.FloatingValue) -> ir.FloatingValue:
-    """The cast of a decimal(38, 6) to float64, without the division of 128-bit integers that makes it slow.
-
-    Parameters
-    ----------
-    total
-        A sum.
-    about
-        The same sum in floating point: its last digits do not matter, they are corrected.
-    """
-    whole = about.floor().cast("int64")
-    rest = (total - whole).cast(SMALL)
-    over = rest.floor().cast("int64")
-    in_parts = (whole + over).cast("float64") + (rest - over).cast(SMALL).cast("float64")
-    return ibis.cases(
-        (total.abs() < SMALL_END, total.cast(SMALL).cast("float64")),
-        ((total > 0) & (total < PARTS_END), in_parts),
-        else_=total.cast("float64"),
-    )
-
-
 def ratio(above: Any, below: Any) -> ir.FloatingValue:
     """above / below, null where below is 0."""
     return above / below.nullif(0)
-
-
-def log1p(x: ir.FloatingValue) -> ir.FloatingValue:
-    """log(1 + x) without loss for small x (Goldberg 1991, theorem 4); SQL has no log1p."""
-    above = x + 1.0
-    return (x * above.ln() / (above - 1.0).nullif(0.0)).fill_null(x)
-
-
-def expm1(x: ir.FloatingValue) -> ir.FloatingValue:
-    """exp(x) - 1 without loss for small x (Higham 2002, section 1.14.1); SQL has no expm1."""
-    power = x.exp()
-    return ((power - 1.0) * x / power.ln().nullif(0.0)).fill_null(x)

@@ -9,9 +9,11 @@ from operator import and_
 from typing import TYPE_CHECKING
 
 import ibis
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from churnlab.errors import DataError
-from churnlab.features.exact import CENTS, FRACTION, MONEY, are_cents, in_cents
+from churnlab.features.exact import CENTS, MONEY, are_cents, in_cents
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -30,51 +32,47 @@ COUNTS = ("n_products", "new_products", "n_categories", "new_categories")
 OPTIONAL = (*AMOUNTS, *COUNTS, "channel")
 
 
-def occasions(orders: ir.Table, cutoff: date) -> ir.Table:
-    """One row per customer and day with a purchase, up to and including the cutoff.
+def purchase_days(orders: ir.Table, cutoff: date) -> ir.Table:
+    """The purchase days of :func:`customer_days`, and
+
+    - value: max(net, 0)
+    - age_days: cutoff - day
+    """
+    days = customer_days(orders, cutoff)
+    bought = days.filter(days.is_purchase).drop("is_purchase")
+    return bought.mutate(
+        value=ibis.greatest(bought.net, ibis.literal(0).cast(bought.net.type())),
+        age_days=ibis.literal(cutoff).delta(bought.day, unit="day"),
+    )
+
+
+def fetched_days(orders: ir.Table, cutoff: date, optional: Collection[str], with_returns: bool) -> pa.Table:
+    """The rows of :func:`as_rows`, sorted by customer_id and day.
+
+    Sums are worked out in decimals of 64 bits where these hold all that those of 128 bits would.
+    """
+    for cents in (True, False):
+        rows = as_rows(customer_days(orders, cutoff, optional, cents=cents), with_returns)
+        fetched = rows.order_by(["customer_id", "day"]).to_pyarrow()
+        if not cents or pc.all(fetched["are_cents"]).as_py() is not False:
+            break
+    return fetched
+
+
+def as_rows(days: ir.Table, with_returns: bool) -> ir.Table:
+    """Days as :func:`churnlab.features.histories.histories_of` takes them: decimals as float64.
 
     Parameters
     ----------
-    orders
-        customer_id, order_id, ts, day, amount, gross, returned, is_purchase, and of items, discount,
-        n_products, new_products, n_categories, new_categories, channel those the source has.
-    cutoff
-        Rows of later days are not looked at.
-
-    Returns
-    -------
-    customer_id, day, n_orders, net, gross, returned [, discount, items] (decimal, 12 places, summed
-    over the day) [, n_products, ..., channel] and
-
-    - value: max(net, 0)
-    - number: 0 for the customer's first purchase day, 1 for the next, ...
-    - n_days: how many purchase days the customer has
-    - age_days: cutoff - day
-    - hiatus_days: cutoff - the customer's last purchase day
-    - gap_days: days since the previous purchase day (null for the first)
-    - deviation_squared: ((value - mean value) / greatest value)^2, the mean and the greatest being the
-      customer's own
-    - channel_last: the channel of the customer's last purchase day
-
-    Raises
-    ------
-    DataError
-        orders lacks a column.
+    days
+        See :func:`customer_days`.
+    with_returns
+        Whether days with returns only are wanted too.
     """
-    return with_history(customer_days(orders, cutoff), cutoff)
-
-
-def purchase_days(orders: ir.Table, cutoff: date) -> ir.Table:
-    """The columns of :func:`occasions` that need no look at the customer's other days."""
-    return _bought(customer_days(orders, cutoff), cutoff)
-
-
-def cached_days(orders: ir.Table, cutoff: date, optional: Collection[str] = OPTIONAL) -> ir.Table:
-    """:func:`customer_days`, worked out once, with decimals of 64 bits where they hold all the same sums."""
-    kept = customer_days(orders, cutoff, optional, cents=True).cache()
-    if kept.are_cents.all().to_pyarrow().as_py() is False:
-        kept = customer_days(orders, cutoff, optional).cache()
-    return kept
+    kept = days if with_returns else days.filter(days.is_purchase)
+    return kept.mutate(
+        **{name: kept[name].cast("float64") for name in kept.columns if kept[name].type().is_decimal()}
+    )
 
 
 def customer_days(
@@ -112,37 +110,6 @@ def customer_days(
     )
 
 
-def with_history(days: ir.Table, cutoff: date) -> ir.Table:
-    """The purchase days of :func:`customer_days`, each beside the customer's other ones.
-
-    All looks at the other days share one order of rows: a second one would sort them all again.
-    """
-    bought = _bought(days, cutoff)
-    in_order = ibis.window(group_by="customer_id", order_by=bought.day)
-    whole = ibis.window(group_by="customer_id", order_by=bought.day, rows=(None, None))
-    bought = bought.mutate(
-        number=ibis.row_number().over(in_order),
-        n_days=bought.count().over(whole),
-        hiatus_days=bought.age_days.min().over(whole),
-        gap_days=bought.age_days.lag().over(in_order) - bought.age_days,
-        value_sum=bought.value.sum().over(whole),
-        value_max=bought.value.max().over(whole),
-    )
-    bought = bought.mutate(deviation_squared=_deviation_squared(bought)).drop("value_sum")
-    if "channel" not in bought.columns:
-        return bought
-    last = (bought.age_days == bought.hiatus_days).ifelse(bought.channel, ibis.null("string"))
-    return bought.mutate(channel_last=last.max().over(ibis.window(group_by="customer_id")))
-
-
-def _bought(days: ir.Table, cutoff: date) -> ir.Table:
-    bought = days.filter(days.is_purchase).drop("is_purchase", *set(days.columns) & {"are_cents"})
-    return bought.mutate(
-        value=ibis.greatest(bought.net, ibis.literal(0).cast(bought.net.type())),
-        age_days=ibis.literal(cutoff).delta(bought.day, unit="day"),
-    )
-
-
 def _in_64_bits(amounts: dict[str, ir.NumericValue]) -> dict[str, ir.Value]:
     sums: dict[str, ir.Value] = {name: in_cents(x).sum().cast(CENTS) for name, x in amounts.items()}
     same = [are_cents(x) | x.isnull() for x in amounts.values()]
@@ -158,10 +125,3 @@ def _channel_of_first_order(orders: ir.Table) -> ir.StringValue:
         )
     )
     return (place == 0).ifelse(orders.channel, ibis.null("string"))
-
-
-def _deviation_squared(bought: ir.Table) -> ir.DecimalValue:
-    """The difference is taken in decimals: in floating point equal values would leave a remainder."""
-    apart = (bought.value * bought.n_days - bought.value_sum).cast("float64")
-    share = apart / (bought.value_max.cast("float64") * bought.n_days).nullif(0.0)
-    return (share * share).cast(FRACTION)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import ibis
@@ -11,9 +13,9 @@ import pandas as pd
 
 from churnlab.config import Features
 from churnlab.errors import DataError
-from churnlab.features.behaviour import behaviour_columns, return_columns
-from churnlab.features.occasions import REQUIRED, TYPES, cached_days, customer_days, with_history
-from churnlab.features.rfm import rfm_columns
+from churnlab.features.described import NEEDS, described, described_names, needed_columns, wanted_columns
+from churnlab.features.occasions import as_rows, customer_days, fetched_days
+from churnlab.features.on_spark import is_on_spark, mapped_by_customer
 from churnlab.features.signals import (
     NOTHING,
     Signals,
@@ -26,14 +28,6 @@ from churnlab.features.spec import FeatureSpec
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-
-NEEDS = {
-    "has_items": ("items",),
-    "has_discount": ("discount",),
-    "has_products": ("n_products", "new_products"),
-    "has_categories": ("n_categories", "new_categories"),
-    "has_channel": ("channel",),
-}
 
 
 def feature_spec(
@@ -115,8 +109,7 @@ def snapshot(
 
     Returns
     -------
-    customer_id, the columns of :func:`churnlab.features.rfm.rfm_columns`, then those of
-    :func:`churnlab.features.behaviour.behaviour_columns` and `return_columns`, then those of
+    customer_id, the columns of :func:`churnlab.features.described.described`, then those of
     :func:`churnlab.features.signals.signal_features`; float64, NaN where undefined for the customer. Sorted
     by customer_id.
 
@@ -125,8 +118,16 @@ def snapshot(
     DataError
         orders lacks a column, or a table of `signals` cannot bear the spec.
     """
-    table = snapshot_table(orders, cutoff, spec, money_scale, signals)
-    return table.order_by("customer_id").to_pyarrow().to_pandas()
+    if is_on_spark(orders):
+        table = snapshot_table(orders, cutoff, spec, money_scale, signals)
+        return table.order_by("customer_id").to_pyarrow().to_pandas()
+    _check(orders, cutoff, spec, signals)
+    scale = money_scale_at(orders, cutoff) if money_scale is None else money_scale
+    frame = described(
+        fetched_days(orders, cutoff, wanted_columns(spec), spec.has_returns), cutoff, spec, scale
+    )
+    told = (table.order_by("customer_id") for table in _told(orders, cutoff, spec, signals))
+    return pd.concat([frame, *(_figures_beside(table, frame) for table in told)], axis=1)
 
 
 def snapshot_table(
@@ -136,61 +137,53 @@ def snapshot_table(
     money_scale: float | None = None,
     signals: Signals = NOTHING,
 ) -> ir.Table:
-    """What :func:`snapshot` gives, in no order, left to the engine."""
-    _check_columns(orders, spec)
-    check_signals(signals, spec, cutoff)
-    days = cached_days(orders, cutoff, _wanted(spec))
-    scale = _median_value(days) if money_scale is None else money_scale
-    return _features(days, cutoff, spec, scale, signals)
+    """What :func:`snapshot` gives, in no order, worked out by Spark's workers."""
+    _check(orders, cutoff, spec, signals)
+    scale = money_scale_at(orders, cutoff) if money_scale is None else money_scale
+    days = customer_days(orders, cutoff, wanted_columns(spec))
+    describe = partial(described, cutoff=cutoff, spec=spec, money_scale=scale)
+    table = mapped_by_customer(as_rows(days, spec.has_returns), describe, described_names(spec))
+    for told in _told(orders, cutoff, spec, signals):
+        table = table.join(told, "customer_id")
+    return table
 
 
 def feature_names(spec: FeatureSpec) -> list[str]:
     """The columns of :func:`snapshot` after customer_id."""
-    orders = ibis.table({name: TYPES.get(name, "float64") for name in (*REQUIRED, *_needed(spec))}, "orders")
-    any_day = date(2000, 1, 1)
-    days = customer_days(orders, any_day)
-    return list(_features(days, any_day, spec, 1.0, unbound_signals(spec)).columns[1:])
+    buyers = ibis.table({"customer_id": "string", "first_day": "date"}, "buyers")
+    told = signal_features(buyers, date(2000, 1, 1), spec, unbound_signals(spec))
+    return [*described_names(spec), *(name for table in told for name in table.columns[1:])]
 
 
-def _features(
-    days: ir.Table, cutoff: date, spec: FeatureSpec, money_scale: float, signals: Signals
-) -> ir.Table:
-    visits = with_history(days, cutoff)
-    columns = rfm_columns(visits) | behaviour_columns(visits, cutoff, spec, money_scale)
-    described = visits.group_by("customer_id").aggregate(**columns)
-    if spec.has_returns:
-        returned = days.group_by("customer_id").aggregate(**return_columns(days, cutoff, spec))
-        described = described.join(returned, "customer_id")
-    bought = days.filter(days.is_purchase)
+def _told(orders: ir.Table, cutoff: date, spec: FeatureSpec, signals: Signals) -> Iterator[ir.Table]:
+    bought = orders.filter(orders.is_purchase & (orders.day <= cutoff))
     buyers = bought.group_by("customer_id").aggregate(first_day=bought.day.min())
-    for told in signal_features(buyers, cutoff, spec, signals):
-        described = described.join(told, "customer_id")
-    return described
+    return signal_features(buyers, cutoff, spec, signals)
+
+
+def _figures_beside(table: ir.Table, frame: pd.DataFrame) -> pd.DataFrame:
+    """The table's columns but customer_id: its customers are those of the frame, in the same order."""
+    told = table.to_pyarrow().to_pandas()
+    if not told["customer_id"].equals(frame["customer_id"]):
+        raise AssertionError("the optional tables describe other customers than the orders do")
+    return told.drop(columns="customer_id")
 
 
 def money_scale_at(orders: ir.Table, cutoff: date) -> float:
     """Median net amount of the purchase days up to the cutoff that are worth more than 0; 1 if none is."""
-    return _median_value(customer_days(orders, cutoff))
-
-
-def _median_value(days: ir.Table) -> float:
+    days = customer_days(orders, cutoff, ())
     paid = days.filter(days.is_purchase & (days.net > 0))
     median = paid.net.cast("float64").median().to_pyarrow().as_py()
     return 1.0 if median is None else float(median)
 
 
-def _wanted(spec: FeatureSpec) -> list[str]:
-    """The columns of orders, besides the amount, that the spec's features are made of."""
-    money = ["gross"] * (spec.has_discount or spec.has_returns) + ["returned"] * spec.has_returns
-    return [*money, *_needed(spec)]
-
-
-def _needed(spec: FeatureSpec) -> list[str]:
-    return [name for flag, names in NEEDS.items() if getattr(spec, flag) for name in names]
+def _check(orders: ir.Table, cutoff: date, spec: FeatureSpec, signals: Signals) -> None:
+    _check_columns(orders, spec)
+    check_signals(signals, spec, cutoff)
 
 
 def _check_columns(orders: ir.Table, spec: FeatureSpec) -> None:
-    missing = [name for name in _needed(spec) if name not in orders.columns]
+    missing = [name for name in needed_columns(spec) if name not in orders.columns]
     if missing:
         raise DataError(
             f"orders: lacks {', '.join(missing)}, which the model's features use: "

@@ -23,12 +23,13 @@ from churnlab.decisions.priority import best_actions
 from churnlab.engine import cause, write_atomically
 from churnlab.errors import DataError
 from churnlab.features.buckets import customer_buckets
+from churnlab.features.on_spark import is_on_spark
 from churnlab.features.plan import current_snapshot
 from churnlab.features.signals import NOTHING, Signals
 from churnlab.features.snapshots import snapshot_table
 from churnlab.models.reasons import as_lists
 from churnlab.models.scorer import Scorer
-from churnlab.operations.scoring_on_spark import is_on_spark, mapped
+from churnlab.operations.scoring_on_spark import mapped
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

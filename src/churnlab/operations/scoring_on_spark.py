@@ -22,11 +22,6 @@ Files = tuple[tuple[str, bytes], ...]
 Apply = Callable[[pd.DataFrame, Scorer], pa.Table]
 
 
-def is_on_spark(table: ir.Table) -> bool:
-    """Whether Spark works the table out."""
-    return bool(table.get_backend().name == "pyspark")
-
-
 def mapped(rows: ir.Table, scorer: Scorer, apply: Apply, schema: pa.Schema) -> ir.Table:
     """What `apply` makes of the rows, so many at a time.
 

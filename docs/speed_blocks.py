@@ -1,0 +1,97 @@
+"""The blocks of docs/speed.md and docs/operations.md that benchmarks/speed.json and faults.json fill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Json = dict[str, Any]
+Table = Callable[..., str]
+
+COMPARED = {
+    "rfm": ("frequency, recency, T and money", "lifetimes' summary takes", "times as long"),
+    "features": ("all features of one cutoff", "lifetimes' four columns take", "times as long"),
+    "bgnbd": ("BG/NBD fit", "`BetaGeoFitter.fit` takes", "times as long"),
+    "cpus": ("fits of one model", "one thread takes", "times as long as two"),
+    "score": (
+        "`churnlab score`, start to end",
+        "takes",
+        "times as long as GROUP BY and LightGBM alone",
+    ),
+}
+"""Part to what is timed, and how its ratio is read."""
+
+OUTCOMES = {"old": "the old list", "new": "the new list", "nothing": "no list"}
+
+
+def ratios(speed: Json, table: Table) -> str:
+    """Ratios between two sides of one run, with their spread over the turns."""
+    rows = []
+    for name, (what, before, after) in COMPARED.items():
+        part = speed["parts"][name]
+        size = f"{part['customers']:,} customers" if "customers" in part else f"{part['lines']:,} lines"
+        span = f"{part['lowest']:.2f} to {part['highest']:.2f}"
+        rows.append((what, size, f"{before} **{part['ratio']:.1f}** {after}", span))
+    return f"{_machine(speed)}\n\n{table(('What', 'Size', 'Ratio', 'Turns'), rows)}"
+
+
+def growth(speed: Json, table: Table) -> str:
+    """`churnlab score` at two sizes."""
+    part = speed["parts"]["growth"]
+    rows = [(f"{run['customers']:,}", *_usage(run)) for run in part["runs"]]
+    head = table(("Customers", "Seconds", "Peak memory, GB"), rows, right=(0, 1, 2))
+    return f"{head}\n\nTen times the lines take {part['ratio']:.1f} times as long."
+
+
+def training(speed: Json, table: Table) -> str:
+    """The stages up to the learners at two sizes."""
+    rows = [
+        (f"{run['customers']:,}", f"`{stage}`", *_usage(usage))
+        for run in speed["parts"]["training"]["runs"]
+        for stage, usage in run["stages"].items()
+    ]
+    return table(("Customers", "Stage", "Seconds", "Peak memory, GB"), rows, right=(0, 2, 3))
+
+
+def kills(faults: Json, table: Table) -> str:
+    """What was seen of runs that were ended."""
+    head = (
+        "Target",
+        "Signal",
+        "Ended",
+        "while publishing",
+        "Readers saw old",
+        "new",
+        "half",
+        "Rows lost",
+        "doubled",
+    )
+    rows = [
+        (
+            one["target"],
+            one["fault"],
+            *(str(one[name]) for name in ("ended", "ended_publishing", "saw_old", "saw_new", "saw_half")),
+            str(one["rows_lost"]),
+            str(one["rows_doubled"]),
+        )
+        for one in faults["ended"]
+    ]
+    return table(head, rows, right=range(2, len(head)))
+
+
+def outages(faults: Json, table: Table) -> str:
+    """What was seen while something was taken away."""
+    rows = [
+        (one["target"], one["fault"], str(one["code"]), one["saw"], str(len(one["leftovers"])))
+        for one in faults["outages"]
+    ]
+    return table(("Target", "Taken away", "Exit code", "Readers saw", "Left behind"), rows, right=(2, 4))
+
+
+def _usage(usage: Json) -> Sequence[str]:
+    return f"{usage['seconds']:,.0f}", f"{usage['peak_mb'] / 1024:.1f}"
+
+
+def _machine(speed: Json) -> str:
+    found = speed["machine"]
+    return f"Measured on {found['cores']} cores with {found['memory_gb']:.0f} GB of memory."
