@@ -14,7 +14,7 @@ from churnlab.engine import connect
 from churnlab.errors import DataError
 from churnlab.evaluation.backtest import Backtest, backtest, measured, of_everybody, truth_after
 from churnlab.features.signals import Signals
-from churnlab.operations.scoring import Provenance, scored_bucket
+from churnlab.operations.scoring import Provenance, Terms, scored_bucket
 
 FIRST_DAY, DAYS, CUTOFF_DAY, HORIZON = date(2022, 1, 1), 500, 430, 60
 CUTOFF = FIRST_DAY + timedelta(days=CUTOFF_DAY)
@@ -125,12 +125,12 @@ def test_what_is_complained_of_later_is_not_seen(told: Backtest, shop: tuple, sm
 def test_scores_need_the_tables_of_the_model(told: Backtest, shop: tuple, small_log: Any) -> None:
     orders, signals, _ = shop
     known = orders.filter(orders.day <= CUTOFF)
-    source, settings = Provenance("1", "run", "v"), small_log.params.decisions
-    scores = scored_bucket(known, told.scorer, CUTOFF, settings, source, signals)
+    terms = Terms(CUTOFF, small_log.params.decisions, Provenance("1", "run", "v"))
+    scores = scored_bucket(known, told.scorer, terms, signals)
     expected = told.scorer.predict(told.features)["churn_probability"]
     pd.testing.assert_series_equal(scores["churn_probability"], expected)
     with pytest.raises(DataError, match=r"^interactions: there is no such table, and the model's features"):
-        scored_bucket(known, told.scorer, CUTOFF, settings, source)
+        scored_bucket(known, told.scorer, terms)
 
 
 @pytest.fixture(scope="module")

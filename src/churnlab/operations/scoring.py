@@ -84,6 +84,25 @@ class Provenance:
     data_version: str
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What is the same for everybody who is scored, besides the model.
+
+    Attributes
+    ----------
+    as_of
+        Last day that is known.
+    settings
+        The `decisions` section.
+    source
+        Written into every row.
+    """
+
+    as_of: date
+    settings: Decisions
+    source: Provenance
+
+
 def write_scores(
     orders: ir.Table,
     scorer: Scorer,
@@ -133,18 +152,18 @@ def write_scores(
         Nobody is known on `as_of`, a column or table that the model needs is not there, or the file cannot be
         written.
     """
-    known = orders.filter(orders.day <= as_of)
+    known, terms = orders.filter(orders.day <= as_of), Terms(as_of, settings, source)
     buckets = customer_buckets(known, bucket_customers)
     if not buckets:
         raise DataError(f"orders: no customer is known on {as_of}: choose a later --as-of")
     if is_on_spark(known):
-        table = scored_table(known, scorer, as_of, settings, source, signals).cache()
+        table = scored_table(known, scorer, terms, signals).cache()
         blocks = (bucket.of(table).order_by("customer_id").to_pyarrow() for bucket in buckets)
     else:
         described = (
             _described(bucket.of(known), scorer, as_of, signals.within(bucket)) for bucket in buckets
         )
-        blocks = (_as_table(scored(*people, scorer, as_of, settings, source)) for people in _ahead(described))
+        blocks = (_as_table(scored(*people, scorer, terms)) for people in _ahead(described))
     with tempfile.TemporaryDirectory(prefix="churnlab-") as scratch:
         unranked = Path(scratch) / "scores.arrow"
         try:
@@ -159,20 +178,13 @@ def write_scores(
     return len(ranks)
 
 
-def scored_bucket(
-    known: ir.Table,
-    scorer: Scorer,
-    as_of: date,
-    settings: Decisions,
-    source: Provenance,
-    signals: Signals = NOTHING,
-) -> pd.DataFrame:
+def scored_bucket(known: ir.Table, scorer: Scorer, terms: Terms, signals: Signals = NOTHING) -> pd.DataFrame:
     """The columns of `SCORES` but for priority_rank, which takes all customers, sorted by customer_id.
 
-    Parameters are those of :func:`write_scores`; `known` holds no rows after `as_of`, and all others of at
+    Parameters are those of :func:`write_scores`; `known` holds no rows after the day, and all others of at
     least one customer.
     """
-    return scored(*_described(known, scorer, as_of, signals), scorer, as_of, settings, source)
+    return scored(*_described(known, scorer, terms.as_of, signals), scorer, terms)
 
 
 def _described(
@@ -194,64 +206,46 @@ def _ahead(items: Iterable[T]) -> Iterator[T]:
             yield item
 
 
-def scored_table(
-    known: ir.Table,
-    scorer: Scorer,
-    as_of: date,
-    settings: Decisions,
-    source: Provenance,
-    signals: Signals = NOTHING,
-) -> ir.Table:
+def scored_table(known: ir.Table, scorer: Scorer, terms: Terms, signals: Signals = NOTHING) -> ir.Table:
     """What :func:`scored_bucket` gives, in no order, worked out by Spark's workers a partition at a time."""
-    buyers = snapshot_table(known, as_of, scorer.plan.spec, scorer.plan.money_scale, signals)
-    others = never_bought(known, as_of)
+    buyers = snapshot_table(known, terms.as_of, scorer.plan.spec, scorer.plan.money_scale, signals)
+    others = never_bought(known, terms.as_of)
     absent = {name: ibis.null("float64") for name in buyers.columns if name not in others.columns}
     rows = buyers.union(others.mutate(**absent).select(buyers.columns), distinct=False)
-    apply = partial(_scored_rows, as_of=as_of, settings=settings, source=source)
+    apply = partial(_scored_rows, terms=terms)
     return mapped(rows, scorer, apply, UNRANKED)
 
 
-def _scored_rows(
-    rows: pd.DataFrame, scorer: Scorer, as_of: date, settings: Decisions, source: Provenance
-) -> pa.Table:
+def _scored_rows(rows: pd.DataFrame, scorer: Scorer, terms: Terms) -> pa.Table:
     """Buyers have a frequency, who only returned has not."""
     bought = rows["frequency"].notna()
     buyers = rows[bought].reset_index(drop=True)
     others = rows.loc[~bought, ["customer_id", "T"]].reset_index(drop=True)
-    return _as_table(scored(buyers, others, scorer, as_of, settings, source))
+    return _as_table(scored(buyers, others, scorer, terms))
 
 
-def scored(
-    buyers: pd.DataFrame,
-    others: pd.DataFrame,
-    scorer: Scorer,
-    as_of: date,
-    settings: Decisions,
-    source: Provenance,
-) -> pd.DataFrame:
+def scored(buyers: pd.DataFrame, others: pd.DataFrame, scorer: Scorer, terms: Terms) -> pd.DataFrame:
     """The columns of `SCORES` but for priority_rank, sorted by customer_id; no row depends on another.
 
     Parameters
     ----------
     buyers
-        Their snapshot as of `as_of`.
+        Their snapshot as of the day.
     others
         customer_id and T of those who have only returned: see :func:`never_bought`.
     """
     parts = []
     if len(buyers):
-        parts.append(scored_buyers(buyers, scorer, as_of, settings))
+        parts.append(scored_buyers(buyers, scorer, terms))
     if len(others):
-        parts.append(_only_returned(others, scorer, as_of))
+        parts.append(_only_returned(others, scorer, terms.as_of))
     scores = pd.concat(parts, ignore_index=True).sort_values("customer_id", ignore_index=True)
     scores = scores.assign(
-        as_of=as_of,
+        as_of=terms.as_of,
         horizon_days=scorer.plan.horizon_days,
-        expected_next_order_date=_dates(as_of, scores["days_to_next_order"]),
-        expected_net_benefit=best_actions(scores, settings)["expected_net_benefit"],
-        model_version=source.model_version,
-        run_id=source.run_id,
-        data_version=source.data_version,
+        expected_next_order_date=_dates(terms.as_of, scores["days_to_next_order"]),
+        expected_net_benefit=best_actions(scores, terms.settings)["expected_net_benefit"],
+        **vars(terms.source),
     )
     return scores[UNRANKED.names]
 
@@ -290,13 +284,15 @@ def _write_ranked(unranked: Path, ranks: np.ndarray, path: Path) -> None:
             file.write_batch(block.add_column(place, SCORES.field(place), own))
 
 
-def scored_buyers(buyers: pd.DataFrame, scorer: Scorer, as_of: date, settings: Decisions) -> pd.DataFrame:
+def scored_buyers(buyers: pd.DataFrame, scorer: Scorer, terms: Terms) -> pd.DataFrame:
     """Forecasts, labels, types and reasons of the customers of a snapshot: one row each, in its order."""
-    predicted = scorer.predict(buyers, as_of)
+    predicted = scorer.predict(buyers, terms.as_of)
     shown = buyers[["frequency", "recency", "T", "monetary_value", "days_since_last_order"]]
     scores = predicted.join(shown, validate="one_to_one")
     return scores.assign(
-        lifecycle_type=lifecycle_type(buyers, settings.new_customer_days, scorer.typical["gap_mean_days"]),
+        lifecycle_type=lifecycle_type(
+            buyers, terms.settings.new_customer_days, scorer.typical["gap_mean_days"]
+        ),
         buying_style=buying_style(buyers, predicted["value_label"]),
         reasons=scorer.explain(buyers),
     )
