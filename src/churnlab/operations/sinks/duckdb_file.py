@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from churnlab.errors import SinkError
-from churnlab.operations.sinks.databases import Connection, DatabaseSink
+from churnlab.operations.sinks.database_file import DatabaseFileSink
+from churnlab.operations.sinks.databases import Connection
 from churnlab.operations.sinks.lists import BATCH_ROWS
-from churnlab.operations.sinks.locks import publishing, writing
-from churnlab.operations.sinks.retrying import PassingError, Patience
+from churnlab.operations.sinks.locks import writing
+from churnlab.operations.sinks.retrying import PassingError
 from churnlab.operations.sinks.tables import Table
 
 COLUMNS = (
@@ -72,22 +72,12 @@ class DuckConnection:
         self._raw.rollback()
 
 
-class DuckdbSink(DatabaseSink):
+class DuckdbSink(DatabaseFileSink):
     """A Sink in one file, open only while it is written or read.
 
     One process at a time may have a DuckDB file open for writing, and nobody else then reads it: readers
     of other processes are refused by DuckDB for the seconds of a publication, and never see half of it.
     """
-
-    def __init__(self, path: Path, shown: str, patience: Patience) -> None:
-        super().__init__(shown, patience)
-        self._path = path.absolute()
-
-    def _exclusively(self, day: date) -> AbstractContextManager[None]:
-        return publishing(self._path, self.shown, day)
-
-    def _is_there(self) -> bool:
-        return self._path.exists()
 
     @contextmanager
     def _connection(self, day: date | None) -> Iterator[Connection]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from churnlab.errors import SinkError
 from churnlab.operations.sinks.adbc import AdbcConnection, driver
-from churnlab.operations.sinks.databases import Connection, DatabaseSink
-from churnlab.operations.sinks.locks import publishing
+from churnlab.operations.sinks.database_file import DatabaseFileSink
+from churnlab.operations.sinks.databases import Connection
 from churnlab.operations.sinks.retrying import PassingError, Patience
 
 COLUMNS = "SELECT name FROM pragma_table_info($1)"
@@ -31,29 +31,22 @@ FINDINGS = {
 }
 
 
-class SqliteSink(DatabaseSink):
+class SqliteSink(DatabaseFileSink):
     """A Sink in one file. Readers see the old list until the new one is whole (write-ahead log).
 
     Dates and moments are ISO 8601 text. Lists are staged in SQLite's temporary files, which die with the
     process; SQLITE_TMPDIR says where.
     """
 
-    types: ClassVar[dict[pa.DataType, str]] = DatabaseSink.types | {
+    types: ClassVar[dict[pa.DataType, str]] = DatabaseFileSink.types | {
         pa.date32(): "TEXT",
         pa.timestamp("us", "UTC"): "TEXT",
     }
     dates_as_text: ClassVar[bool] = True
 
     def __init__(self, path: Path, shown: str, patience: Patience) -> None:
-        super().__init__(shown, patience)
-        self._path = path.absolute()
+        super().__init__(path, shown, patience)
         self._driver = driver("sqlite")
-
-    def _exclusively(self, day: date) -> AbstractContextManager[None]:
-        return publishing(self._path, self.shown, day)
-
-    def _is_there(self) -> bool:
-        return self._path.exists()
 
     @contextmanager
     def _connection(self, day: date | None) -> Iterator[Connection]:
