@@ -299,6 +299,7 @@ def test_who_is_forgotten_leaves_the_lists_and_does_not_come_back(
     code, out, err = churnlab("forget", gone, "--params", file, "--sink", sink)
     assert (code, err) == (0, "")
     assert f"{sink}: scores of {day}\t1\t0\tremaining 0\n" in out
+    assert f"\nLists searched: {sink}.\n" in out
     assert listed() == everybody - {gone}
     for _ in range(2):  # the list of those who are left, then the very same run
         code, _, err = churnlab(*score)

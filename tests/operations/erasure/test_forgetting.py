@@ -445,6 +445,7 @@ def test_published_lists_as_well(shop, params, target):
         assert (listed(ANN), listed(BOB)) == (1, 1)
         done = forget(params, [ANN], NOON, sinks=sinks)
         assert (done.files[:2], done.remaining) == (found.files[:2], {})
+        assert found.sinks == done.sinks == (target,)
         assert (listed(ANN), listed(BOB)) == (0, 1)
     (entry,) = json.loads((shop / "reports" / "erasure.json").read_text(encoding="utf-8"))["erasures"]
     assert sorted((one["rows"], one["cells"]) for one in entry["files"][:2]) == [(0, 1), (1, 0)]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,8 @@ class FileRecord:
 class Erasure:
     """What was done, and what the second search found.
 
-    `remaining`: file → what is still in it; `beyond`: sentences on what cannot be reached from here.
+    `remaining`: file or list → what is still in it; `beyond`: sentences on what cannot be reached from here;
+    `sinks`: whose lists were searched, too.
     """
 
     marks: tuple[str, ...]
@@ -59,6 +60,7 @@ class Erasure:
     remaining: dict[str, str]
     searched: int
     beyond: tuple[str, ...]
+    sinks: tuple[str, ...] = ()
 
 
 def forget(
@@ -110,7 +112,8 @@ def forget(
         found_in = published.search(sinks, wanted)
         lists = [trace for traces in found_in.values() for trace in traces]
         if dry_run:
-            return _what_would_be(places, lists, wanted, root, _beyond(root, store))
+            would_be = _what_would_be(places, lists, wanted, root, _beyond(root, store))
+            return replace(would_be, sinks=_shown(sinks))
         listed = Path(params.data.privacy.forgotten).expanduser()
         marks = remember_forgotten(listed, names, moment.date())
         resisting = published.erase(found_in, wanted, moment)
@@ -119,9 +122,8 @@ def forget(
         searched = find_places(params, root, also, store).all
         found = ((shown_name(path, root), _left(path, wanted, troubles)) for path in searched)
         remaining = published.left(sinks, wanted, resisting) | {name: left for name, left in found if left}
-        done = Erasure(
-            tuple(marks), (*_from_lists(lists), *files), remaining, len(searched), _beyond(root, store)
-        )
+        files = (*_from_lists(lists), *files)
+        done = Erasure(tuple(marks), files, remaining, len(searched), _beyond(root, store), _shown(sinks))
     entry = {"at": moment.isoformat(timespec="seconds"), **asdict(done)}
     write_text(json.dumps({"erasures": [*earlier, entry]}, indent=1, sort_keys=True) + "\n", record)
     return done
@@ -169,6 +171,10 @@ def _erase(path: Path, wanted: Wanted, root: Path, whole: bool) -> FileRecord | 
     return FileRecord(
         shown_name(path, root), hits.rows, hits.cells, whole, before, None if whole else _sha256(path)
     )
+
+
+def _shown(sinks: Sequence[Sink]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(sink.shown for sink in sinks))
 
 
 def _from_lists(lists: Sequence[Trace]) -> list[FileRecord]:

@@ -26,6 +26,8 @@ def show(done: Erasure, is_dry_run: bool) -> None:
         print_line("Nothing was found.")
     outcome = "nothing was changed" if is_dry_run else f"files that still name them: {len(done.remaining)}"
     print_line(f"Files searched: {done.searched:,}; {outcome}.")
+    for sink in done.sinks:
+        print_line(f"Lists searched: {sink}.")
     for sentence in done.beyond:
         print_line(sentence)
 

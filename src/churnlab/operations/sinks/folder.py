@@ -200,7 +200,7 @@ class FolderSink(LockedByDate):
         """See `Sink.among_refused`."""
         with self._told():
             files = [path for _, path in self._files("quarantine") if not path.name.startswith(".")]
-            return set().union(*(read(lines) for path in files for lines in raw_lines(path, QUARANTINE)))
+            return set().union(*(_read_by(read, path) for path in files))
 
     def _files(self, *rooms: str) -> Iterator[tuple[date, Path]]:
         """Files of this format, hidden ones too, and the dates that they are of."""
@@ -282,11 +282,23 @@ def _unfinished(file: Path) -> list[Path]:
     return sorted(file.parent.glob(f".{file.name}.*.tmp"))
 
 
-def _hits(path: Path, wanted: Wanted) -> Hits:
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """A damaged file is one line."""
     try:
-        return search(path, wanted)
+        yield
     except UNREADABLE as error:
         raise SinkError(f"{path}: {unreadable(error)}: restore it or move it away") from None
+
+
+def _read_by(read: Callable[[pa.RecordBatch], set[str]], path: Path) -> set[str]:
+    with _readable(path):
+        return set().union(*map(read, raw_lines(path, QUARANTINE)))
+
+
+def _hits(path: Path, wanted: Wanted) -> Hits:
+    with _readable(path):
+        return search(path, wanted)
 
 
 def _erase(path: Path, wanted: Wanted) -> None:
