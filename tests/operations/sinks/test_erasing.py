@@ -130,6 +130,15 @@ def test_a_place_where_nothing_was_published_is_refused(target):
         open_lists(target.url)
 
 
+def test_delta_tables_are_refused(new_target, lists):
+    """No file of theirs may be rewritten behind the back of their log."""
+    target = new_target("folder")
+    target.publish(lists.make(1.0, [ANN, BOB]))
+    (Path(target.url) / "scores" / "_delta_log").mkdir()
+    with pytest.raises(SinkError, match="holds Delta tables: delete the customers' rows with SQL"):
+        open_lists(target.url)
+
+
 def test_a_database_of_before_gets_its_table_of_erasures(database, lists):
     database.publish(lists.make(1.0, [ANN, BOB]))
     path = database.url.rpartition(":///")[2]

@@ -178,11 +178,11 @@ class FolderSink(LockedByDate):
     ) -> list[tuple[Publication, dict[str, Any]]]:
         return [
             (past, {name: ({"as_of": past.as_of} | row)[name] for name in SCORES.names})
-            for past, path in self._lists(published)
+            for past, path in self._published_files(published)
             for row in rows(path, COLUMNS, customer_id)
         ]
 
-    def _lists(self, published: list[Publication]) -> list[tuple[Publication, Path]]:
+    def _published_files(self, published: list[Publication]) -> list[tuple[Publication, Path]]:
         """The files of the publications of a date that still have one."""
         files = [(past, self._kept(past.as_of, past.revision)) for past in published[:-1]]
         files += [(past, self._scores(past.as_of)) for past in published[-1:]]
@@ -192,17 +192,18 @@ class FolderSink(LockedByDate):
         """See `Sink.traces`; hidden files, which may be of killed runs, are searched as well."""
         with self._told():
             found = (
-                _trace(day, path, wanted) for day, path in self._files("scores", "superseded", "quarantine")
+                _trace(day, path, wanted)
+                for day, path in self._dated_files("scores", "superseded", "quarantine")
             )
             return [trace for trace in found if trace is not None]
 
     def among_refused(self, read: Callable[[pa.RecordBatch], set[str]]) -> set[str]:
         """See `Sink.among_refused`."""
         with self._told():
-            files = [path for _, path in self._files("quarantine") if not path.name.startswith(".")]
+            files = [path for _, path in self._dated_files("quarantine") if not path.name.startswith(".")]
             return set().union(*(_read_by(read, path) for path in files))
 
-    def _files(self, *rooms: str) -> Iterator[tuple[date, Path]]:
+    def _dated_files(self, *rooms: str) -> Iterator[tuple[date, Path]]:
         """Files of this format, hidden ones too, and the dates that they are of."""
         for room in rooms:
             for folder in sorted((self._folder / room).glob("as_of=????-??-??")):
@@ -216,7 +217,7 @@ class FolderSink(LockedByDate):
         """
         with self._holding(day), self._told():
             self._settle(day)
-            for past, path in self._lists(self._history(day)):
+            for past, path in self._published_files(self._history(day)):
                 for left in _unfinished(path):
                     remove(left)
                 if gone := _hits(path, wanted).rows:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 from urllib.parse import parse_qs, urlsplit
 
+from churnlab.data.readers.delta import is_table
 from churnlab.errors import SinkError
 from churnlab.operations.sinks.duckdb_file import DuckdbSink
 from churnlab.operations.sinks.folder import FolderSink
@@ -61,11 +62,14 @@ def open_lists(target: str) -> list[Sink]:
     Raises
     ------
     SinkError
-        As `open_sink`; or nothing was ever published there.
+        As `open_sink`; or nothing was ever published there, or Delta tables were.
     """
     sinks = [open_sink(target)]
     if isinstance(sinks[0], FolderSink):
-        sinks = [FolderSink(Path(sinks[0].shown), file_format) for file_format in get_args(FileFormat)]
+        folder = Path(sinks[0].shown)
+        if is_table(folder / "scores"):  # its log tells the size of each file
+            raise SinkError(f"{folder}: holds Delta tables: delete the customers' rows with SQL, then VACUUM")
+        sinks = [FolderSink(folder, file_format) for file_format in get_args(FileFormat)]
     if not sinks[0].history():
         raise SinkError(f"{sinks[0].shown}: nothing was ever published there: correct --sink")
     return sinks
