@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from churnlab.config import Privacy
 from churnlab.data.forgotten import remember_forgotten
@@ -397,3 +398,17 @@ def test_a_server_is_named_as_not_searched(shop, params, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:secret@mlflow.example.org")
     (said,) = forget(params, [ANN], NOON, dry_run=True).beyond
     assert "https://***@mlflow.example.org was not searched" in said
+
+
+def test_files_of_a_delta_table_are_searched_and_left_whole(home, params):
+    """Its log tells the size of each: a file without their rows would no longer be read."""
+    both = pa.table({"customer_id": [ANN, BOB]})
+    write_deltalake(home / "outputs" / "scores", both)
+    before = bytes_of(home / "outputs")
+    done = forget(params, [ANN], NOON)
+    [file] = [name for name in before if name.endswith(".parquet")]
+    assert list(done.remaining) == [
+        f"outputs/{name}" for name in sorted(before)
+    ]  # the log: least and greatest
+    assert f"outputs/{file}" in done.remaining
+    assert bytes_of(home / "outputs") == before

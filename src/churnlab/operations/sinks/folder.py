@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from churnlab.data.readers import delta
 from churnlab.engine import cause
 from churnlab.errors import SinkError
 from churnlab.operations.scoring import SCORES
@@ -30,6 +31,7 @@ from churnlab.operations.sinks.publication import Publication, RunIdentity
 
 # the folder's name says it; Arrow refuses to read a table that says it twice
 COLUMNS = SCORES.remove(SCORES.get_field_index("as_of"))
+SCORES_FOLDER, QUARANTINE_FOLDER, SUPERSEDED_FOLDER = "scores", "quarantine", "superseded"
 
 
 class FolderSink(LockedByDate):
@@ -67,20 +69,20 @@ class FolderSink(LockedByDate):
             current = self._current(run.as_of)
             if current is not None and current.is_of(run):
                 return current
-            self._refuse_strangers(run.as_of)
             made = Publication.of(run, current.revision + 1 if current else 1, now)
+            self._refuse_strangers(made)
             self._prepare(made, scores, quarantine)
             if restate and current is not None:
-                duplicate(self._scores(run.as_of), self._kept(run.as_of, current.revision))
-            place(hidden(self._scores(run.as_of)), self._scores(run.as_of))
+                self._keep(current)
+            self._land(made)
             self._settle(run.as_of)
             return made
 
     def _prepare(self, made: Publication, scores: Path, quarantine: Path | None) -> None:
         """Write everything that the new list consists of, nothing of it visible yet."""
-        self._write(scores, COLUMNS, self._scores(made.as_of))
+        self._write(scores, COLUMNS, self._scores(made))
         if quarantine is not None:
-            self._write(quarantine, QUARANTINE, self._quarantine(made.as_of))
+            self._write(quarantine, QUARANTINE, self._quarantine(made))
         note = {"publication": made.record(), "quarantine": quarantine is not None}
         place_text(json.dumps(note), self._pending(made.as_of))
 
@@ -90,42 +92,66 @@ class FolderSink(LockedByDate):
         synced(hidden(target))
         synced(target.parent)
 
+    def _keep(self, current: Publication) -> None:
+        """Set the current list aside."""
+        duplicate(self._scores(current), self._kept(current) / f"scores.{self._format}")
+
+    def _land(self, made: Publication) -> None:
+        """Make the prepared list visible, at one blow."""
+        place(hidden(self._scores(made)), self._scores(made))
+
+    def _has_landed(self, made: Publication) -> bool:
+        """Whether the list of a noted publication is visible."""
+        return not hidden(self._scores(made)).exists()
+
     def _settle(self, day: date) -> None:
         """Complete what is visible, and clear away what never became so."""
         note = self._landed(day)
         if note is not None:
-            self._settle_quarantine(day, expected=note["quarantine"])
+            self._settle_quarantine(Publication.from_record(note["publication"]), note["quarantine"])
             past = [publication.record() for publication in self._history(day)]
             place_text(json.dumps({"publications": past}, indent=1) + "\n", self._journal(day))
         remove(self._pending(day))  # first: without its hidden file it would tell of a list that landed
-        for file in (self._scores(day), self._quarantine(day)):
-            remove(hidden(file))
+        for folder in (self._lists(day), self._refused(day)):
+            for file in folder.glob(".*.tmp"):
+                remove(file)
         current = self._current(day)
-        for kept in self._kept_revisions(day):
-            if current is None or kept >= current.revision:  # of a run that died before its list landed
-                remove(self._kept(day, kept).parent)
+        for kept in self._all_kept(day):
+            if current is None or _revision(kept) >= current.revision:  # its run died before its list landed
+                self._drop(kept)
 
-    def _settle_quarantine(self, day: date, *, expected: bool) -> None:
-        target = self._quarantine(day)
+    def _settle_quarantine(self, made: Publication, expected: bool) -> None:
+        target = self._quarantine(made)
         if not expected:
             remove(target)
         elif hidden(target).exists():
             place(hidden(target), target)
 
-    def _landed(self, day: date) -> dict[str, Any] | None:
-        """What a run noted that moved its list into place, but has not entered it into the journal."""
+    def _drop(self, kept: Path) -> None:
+        """Remove a kept list."""
+        remove(kept)
+
+    def _noted(self, day: date) -> dict[str, Any] | None:
+        """What a run is about to publish, or was when it died."""
         try:
             note: dict[str, Any] = json.loads(self._pending(day).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        return None if hidden(self._scores(day)).exists() else note
+        return note
 
-    def _refuse_strangers(self, day: date) -> None:
+    def _landed(self, day: date) -> dict[str, Any] | None:
+        """What a run noted that moved its list into place, but has not entered it into the journal."""
+        note = self._noted(day)
+        return note if note and self._has_landed(Publication.from_record(note["publication"])) else None
+
+    def _refuse_strangers(self, made: Publication) -> None:
         """Readers take every visible file for a part of the list."""
-        mine = {self._scores(day).name, self._quarantine(day).name}
-        for folder in (self._scores(day).parent, self._quarantine(day).parent):
-            for path in folder.glob("[!._]*"):
-                if path.name not in mine:
+        for table in (SCORES_FOLDER, QUARANTINE_FOLDER):
+            if delta.is_table(self._folder / table):
+                raise SinkError(f"{self.shown}: holds Delta tables: name --format delta or another folder")
+        for file in (self._scores(made), self._quarantine(made)):
+            for path in file.parent.glob("[!._]*"):
+                if path != file:
                     raise SinkError(
                         f"{path}: is none of this sink's files: move it away or choose another folder"
                     )
@@ -165,28 +191,35 @@ class FolderSink(LockedByDate):
     def _rows_of(
         self, customer_id: str, published: list[Publication]
     ) -> list[tuple[Publication, dict[str, Any]]]:
-        files = [(past, self._kept(past.as_of, past.revision)) for past in published[:-1]]
-        files += [(past, self._scores(past.as_of)) for past in published[-1:]]
         return [
             (past, {name: ({"as_of": past.as_of} | row)[name] for name in SCORES.names})
-            for past, path in files
-            if path.exists()
+            for past in published
+            for path in self._files(past, is_current=past == published[-1])
             for row in rows(path, COLUMNS, customer_id)
         ]
 
-    def _kept_revisions(self, day: date) -> list[int]:
-        folder = self._folder / "superseded" / f"as_of={day}"
-        return [int(path.name.partition("=")[2]) for path in folder.glob("revision=*")]
+    def _files(self, past: Publication, *, is_current: bool) -> list[Path]:
+        """What holds the list of a publication; nothing if it was replaced without being kept."""
+        path = self._scores(past) if is_current else self._kept(past) / f"scores.{self._format}"
+        return [path] if path.exists() else []
 
-    def _kept(self, day: date, revision: int) -> Path:
-        folder = self._folder / "superseded" / f"as_of={day}" / f"revision={revision}"
-        return folder / f"scores.{self._format}"
+    def _all_kept(self, day: date) -> list[Path]:
+        return list((self._folder / SUPERSEDED_FOLDER / f"as_of={day}").glob("revision=*"))
 
-    def _scores(self, day: date) -> Path:
-        return self._folder / "scores" / f"as_of={day}" / f"scores.{self._format}"
+    def _kept(self, past: Publication) -> Path:
+        return self._folder / SUPERSEDED_FOLDER / f"as_of={past.as_of}" / f"revision={past.revision}"
 
-    def _quarantine(self, day: date) -> Path:
-        return self._folder / "quarantine" / f"as_of={day}" / f"quarantine.{self._format}"
+    def _lists(self, day: date) -> Path:
+        return self._folder / SCORES_FOLDER / f"as_of={day}"
+
+    def _refused(self, day: date) -> Path:
+        return self._folder / QUARANTINE_FOLDER / f"as_of={day}"
+
+    def _scores(self, made: Publication) -> Path:
+        return self._lists(made.as_of) / f"scores.{self._format}"
+
+    def _quarantine(self, made: Publication) -> Path:
+        return self._refused(made.as_of) / f"quarantine.{self._format}"
 
     def _journal(self, day: date) -> Path:
         return self._folder / "publications" / f"as_of={day}.json"
@@ -206,3 +239,7 @@ class FolderSink(LockedByDate):
 
     def close(self) -> None:
         """See `Sink.close`: nothing stays open."""
+
+
+def _revision(kept: Path) -> int:
+    return int(kept.name.partition("=")[2])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 from churnlab.errors import SinkError
+from churnlab.operations.sinks.delta_folder import DeltaSink
 from churnlab.operations.sinks.duckdb_file import DuckdbSink
 from churnlab.operations.sinks.folder import FolderSink
 from churnlab.operations.sinks.list_files import FileFormat
@@ -16,6 +18,7 @@ from churnlab.operations.sinks.publication import Sink
 from churnlab.operations.sinks.retrying import Patience
 from churnlab.operations.sinks.sqlite import SqliteSink
 
+SinkFormat = FileFormat | Literal["delta"]
 KINDS = (
     "a folder, postgresql://user@host/database, sqlite:///FILE, duckdb:///FILE or env:NAME, "
     "the environment variable that holds one of them"
@@ -23,7 +26,7 @@ KINDS = (
 _HOSTS = re.compile(r"(([\w.-]*|\[[0-9A-Fa-f:.]+\])(:\d+)?,?)*", re.ASCII)
 
 
-def open_sink(target: str, file_format: FileFormat = "parquet", patience: Patience | None = None) -> Sink:
+def open_sink(target: str, file_format: SinkFormat = "parquet", patience: Patience | None = None) -> Sink:
     """The sink that `target` names.
 
     Parameters
@@ -31,7 +34,7 @@ def open_sink(target: str, file_format: FileFormat = "parquet", patience: Patien
     target
         See KINDS.
     file_format
-        Of the files in a folder.
+        Of the files in a folder, or delta for Delta tables in it.
     patience
         For how long to try again what the moment stands in the way of; two minutes if None.
 
@@ -44,7 +47,7 @@ def open_sink(target: str, file_format: FileFormat = "parquet", patience: Patien
     scheme, found, rest = url.partition("://")
     patience = patience or Patience()
     if not found:
-        return FolderSink(Path(url), file_format)
+        return DeltaSink(Path(url)) if file_format == "delta" else FolderSink(Path(url), file_format)
     if file_format != "parquet":
         raise SinkError(f"--format: {file_format} is for folders: leave it out for a database")
     if scheme in ("postgresql", "postgres"):
