@@ -38,7 +38,8 @@ SINK_HELP = (
 )
 SinkTarget = Annotated[str | None, typer.Option(help=SINK_HELP)]
 FileFormat = Annotated[
-    Literal["parquet", "csv"], typer.Option("--format", help="Of the files in a folder that is the sink.")
+    Literal["parquet", "csv", "delta"],
+    typer.Option("--format", help="Of the files in a folder that is the sink; delta: of its tables."),
 ]
 DEFAULT_PARAMS = Path("params.yaml")
 STAGES = {

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from churnlab.config import Privacy
 from churnlab.data.forgotten import remember_forgotten
@@ -465,3 +466,17 @@ def test_other_spellings_in_published_refused_lines(shop, params, kind, tmp_path
         *(sink.among_refused(lambda lines: set(lines["raw"].to_pylist())) for sink in sinks)
     )
     assert left == {'{"erased": true}', raw[1]}
+
+
+def test_files_of_a_delta_table_are_searched_and_left_whole(home, params):
+    """Its log tells the size of each: a file without their rows would no longer be read."""
+    both = pa.table({"customer_id": [ANN, BOB]})
+    write_deltalake(home / "outputs" / "scores", both)
+    before = bytes_of(home / "outputs")
+    done = forget(params, [ANN], NOON)
+    [file] = [name for name in before if name.endswith(".parquet")]
+    assert list(done.remaining) == [
+        f"outputs/{name}" for name in sorted(before)
+    ]  # the log: least and greatest
+    assert f"outputs/{file}" in done.remaining
+    assert bytes_of(home / "outputs") == before

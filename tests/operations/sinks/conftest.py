@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import duckdb
 import psycopg
@@ -27,7 +28,7 @@ from churnlab.operations.sinks.publication import RunIdentity
 from churnlab.operations.sinks.retrying import Patience
 from churnlab.operations.sinks.targets import open_sink
 
-KINDS = ("folder", "csv", "sqlite", "duckdb", "postgres")
+KINDS = ("folder", "csv", "delta", "sqlite", "duckdb", "postgres")
 DATABASES = ("sqlite", "duckdb", "postgres")
 DAY = date(2024, 2, 29)
 NOW = datetime(2024, 3, 1, 4, 5, 6, 789, tzinfo=UTC)
@@ -102,7 +103,7 @@ class Target:
 
     @property
     def file_format(self) -> Any:
-        return "csv" if self.kind == "csv" else "parquet"
+        return self.kind if self.kind in ("csv", "delta") else "parquet"
 
     def open(self, patience: Patience | None = None) -> Any:
         return open_sink(self.url, self.file_format, patience)
@@ -182,6 +183,36 @@ def csv_target(folder: Path) -> Target:
     return Target("csv", str(folder), read, lambda: sorted(row["detail"] for _, row in rows("quarantine")))
 
 
+def delta_target(folder: Path) -> Target:
+    def rows(name: str, column: str) -> list[tuple[str, str, Any]]:
+        return [
+            (day, row.get("customer_id"), row[column])
+            for file, day in delta_files(folder / name).items()
+            for row in pq.ParquetFile(folder / name / file).read().to_pylist()
+        ]
+
+    return Target(
+        "delta",
+        str(folder),
+        lambda: [(date.fromisoformat(day), name, clv) for day, name, clv in rows("scores", "clv")],
+        lambda: sorted(detail for _, _, detail in rows("quarantine", "detail")),
+    )
+
+
+def delta_files(table: Path) -> dict[str, str]:
+    """File → as_of, by the protocol of Delta: commits in the order of their names, the last word holds."""
+    live: dict[str, str] = {}
+    for commit in sorted((table / "_delta_log").glob("*.json")):
+        actions = [json.loads(line) for line in commit.read_text(encoding="utf-8").splitlines()]
+        for action in actions:
+            if "remove" in action:
+                live.pop(unquote(action["remove"]["path"]), None)
+        for action in actions:
+            if "add" in action:
+                live[unquote(action["add"]["path"])] = action["add"]["partitionValues"]["as_of"]
+    return live
+
+
 def sqlite_target(path: Path) -> Target:
     def rows(sql: str) -> list[Any]:
         con = sqlite3.connect(path)
@@ -248,6 +279,7 @@ def new_target(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str]
         makers = {
             "folder": folder_target,
             "csv": csv_target,
+            "delta": delta_target,
             "sqlite": sqlite_target,
             "duckdb": duckdb_target,
         }

@@ -19,6 +19,7 @@ from churnlab.operations.sinks.targets import open_lists, open_sink
 
 ANN, BOB, EVE = "ann@example.org", "bob@example.org", "eve@example.org"
 DAYS = (date(2024, 2, 28), date(2024, 2, 29))
+ERASABLE = ("folder", "csv", "sqlite", "duckdb", "postgres")  # Delta tables are refused
 WITHHELD = '{"erased": true}'
 
 
@@ -37,6 +38,12 @@ def forgotten(target, now, *ids):
         troubles = published.erase(found, wanted, now)
         before = [trace for traces in found.values() for trace in traces]
         return before, troubles, published.left(sinks, wanted, troubles)
+
+
+@pytest.fixture(params=ERASABLE)
+def target(request, new_target):
+    """Every kind of place from which customers can be erased."""
+    return new_target(request.param)
 
 
 @pytest.fixture

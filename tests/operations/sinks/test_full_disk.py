@@ -32,7 +32,7 @@ except ChurnlabError as error:
 """
 
 
-@pytest.mark.parametrize("kind", ["folder", "csv", "sqlite", "duckdb"])
+@pytest.mark.parametrize("kind", ["folder", "csv", "delta", "sqlite", "duckdb"])
 def test_a_full_disk_leaves_the_old_list(new_target, lists, kind):
     target = new_target(kind)
     names = [os.urandom(20).hex() for _ in range(20_000)]

@@ -1,7 +1,8 @@
 """Runs that are killed while they publish, at every step: half a list is never seen, nobody has to clean up.
 
 A child is killed by SIGKILL before its n-th step, for every n until it gets through. A step is a change of
-the folder (as the interpreter's audit hook reports it) or a statement or load sent to a database.
+the folder (as the interpreter's audit hook reports it), a commit to a Delta table, or a statement or load
+sent to a database.
 """
 
 from __future__ import annotations
@@ -43,16 +44,19 @@ def publish(job, step):
         if event in CHANGES:
             count()
     def counted(method):
-        def call(*arguments):
+        def call(*arguments, **options):
             count()
-            return method(*arguments)
+            return method(*arguments, **options)
         return call
     if "://" in job["url"]:
         for kind in (adbc.AdbcConnection, duckdb_file.DuckConnection):
             for step in ("rows", "load", "begin", "commit"):
                 setattr(kind, step, counted(getattr(kind, step)))
     else:
+        import deltalake  # not before the fork: its threads would be missing here
         sys.addaudithook(audit)
+        for step in ("create", "create_write_transaction"):
+            setattr(deltalake.DeltaTable, step, counted(getattr(deltalake.DeltaTable, step)))
     run = RunIdentity(**job["run"] | {"as_of": date.fromisoformat(job["run"]["as_of"])})
     sink = open_sink(job["url"], job["format"])
     now = datetime(2024, 3, 2, tzinfo=UTC)
@@ -114,7 +118,8 @@ def left_over(target):
     return [one.name for one in inside if one.name not in (".locks", ".pending")]
 
 
-STEPS = {"folder": 15, "csv": 15, "sqlite": 22, "duckdb": 22, "postgres": 25}  # more than a publication has
+# more than a publication has
+STEPS = {"folder": 15, "csv": 15, "delta": 26, "sqlite": 22, "duckdb": 22, "postgres": 25}
 
 
 @pytest.mark.parametrize("kind", STEPS)

@@ -233,7 +233,7 @@ def test_any_sequence_leaves_the_last_list_and_every_kept_one(request, new_targe
 
 def pytest_generate_tests(metafunc):
     if "kind" in metafunc.fixturenames:
-        metafunc.parametrize("kind", ["folder", "csv", "sqlite", "duckdb", "postgres"])
+        metafunc.parametrize("kind", ["folder", "csv", "delta", "sqlite", "duckdb", "postgres"])
 
 
 def test_a_publication_can_be_written_as_json_and_read_back(new_target, lists):

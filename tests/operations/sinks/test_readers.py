@@ -123,13 +123,13 @@ def test_a_list_that_is_cleared_away_at_that_instant_was_never_published(new_tar
     first = target.publish(made)
     sink, reader = target.open(), target.open()
     sink._prepare(Publication.of(dead.run, 2, lists.now), dead.path, None)
-    looks = reader._is_hidden
+    looks = reader._has_landed
 
-    def cleared_before(day):
-        monkeypatch.setattr(reader, "_is_hidden", looks)
-        assert looks(day)
+    def cleared_before(noted):
+        monkeypatch.setattr(reader, "_has_landed", looks)
+        assert not looks(noted)
         target.publish(made)  # the very same: it changes nothing but what the dead run left
-        return looks(day)
+        return looks(noted)
 
-    monkeypatch.setattr(reader, "_is_hidden", cleared_before)
+    monkeypatch.setattr(reader, "_has_landed", cleared_before)
     assert reader.history() == [first]

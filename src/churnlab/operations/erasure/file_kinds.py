@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from churnlab.data.readers.delta import is_table
 from churnlab.operations.erasure import erased_tables, erased_texts
 from churnlab.operations.erasure.traces import LINES, OWNER, Hits, Wanted
 
@@ -31,6 +32,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     "parquet": Kind(erased_tables.search, erased_tables.erase),
+    "delta": Kind(erased_tables.search),  # its log tells the size of each file: delete the rows with SQL
     "csv": Kind(erased_texts.search_csv, erased_texts.erase_csv),
     "json lines": Kind(erased_texts.search_json_lines, erased_texts.erase_json_lines),
     "page": Kind(erased_texts.search_page, is_made_again=True),
@@ -45,7 +47,7 @@ def kind_of(path: Path) -> Kind:
     with path.open("rb") as handle:
         line = handle.readline(LONGEST_HEADER)
     if line.startswith(b"PAR1"):
-        return KINDS["parquet"]
+        return KINDS["delta" if any(map(is_table, path.parents)) else "parquet"]
     if line.startswith(b"SQLite format 3\x00"):
         return KINDS["sqlite"]
     head = line.decode("utf-8", errors="replace").strip("\ufeff \t\r\n")
@@ -64,7 +66,7 @@ def search(path: Path, wanted: Wanted) -> Hits:
 def is_parquet(path: Path) -> bool:
     """Whether a file is a whole Parquet table."""
     try:
-        return kind_of(path) is KINDS["parquet"] and bool(pq.read_schema(path).names)
+        return kind_of(path) in (KINDS["parquet"], KINDS["delta"]) and bool(pq.read_schema(path).names)
     except UNREADABLE:
         return False
 

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import pyarrow as pa
 
+from churnlab.data.readers import delta
 from churnlab.engine import cause
 from churnlab.errors import SinkError
 from churnlab.operations.erasure.file_kinds import UNREADABLE, kind_of, search, unreadable
@@ -32,6 +33,7 @@ from churnlab.operations.sinks.publication import Publication, RunIdentity, Trac
 
 # the folder's name says it; Arrow refuses to read a table that says it twice
 COLUMNS = SCORES.remove(SCORES.get_field_index("as_of"))
+SCORES_FOLDER, QUARANTINE_FOLDER, SUPERSEDED_FOLDER = "scores", "quarantine", "superseded"
 
 
 class FolderSink(LockedByDate):
@@ -69,20 +71,20 @@ class FolderSink(LockedByDate):
             current = self._current(run.as_of)
             if current is not None and current.is_of(run):
                 return current
-            self._refuse_strangers(run.as_of)
             made = Publication.of(run, current.revision + 1 if current else 1, now)
+            self._refuse_strangers(made)
             self._prepare(made, scores, quarantine)
             if restate and current is not None:
-                duplicate(self._scores(run.as_of), self._kept(run.as_of, current.revision))
-            place(hidden(self._scores(run.as_of)), self._scores(run.as_of))
+                self._keep(current)
+            self._land(made)
             self._settle(run.as_of)
             return made
 
     def _prepare(self, made: Publication, scores: Path, quarantine: Path | None) -> None:
         """Write everything that the new list consists of, nothing of it visible yet."""
-        self._write(scores, COLUMNS, self._scores(made.as_of))
+        self._write(scores, COLUMNS, self._scores(made))
         if quarantine is not None:
-            self._write(quarantine, QUARANTINE, self._quarantine(made.as_of))
+            self._write(quarantine, QUARANTINE, self._quarantine(made))
         note = {"publication": made.record(), "quarantine": quarantine is not None}
         place_text(json.dumps(note), self._pending(made.as_of))
 
@@ -92,54 +94,72 @@ class FolderSink(LockedByDate):
         synced(hidden(target))
         synced(target.parent)
 
+    def _keep(self, current: Publication) -> None:
+        """Set the current list aside."""
+        duplicate(self._scores(current), self._kept(current) / f"scores.{self._format}")
+
+    def _land(self, made: Publication) -> None:
+        """Make the prepared list visible, at one blow."""
+        place(hidden(self._scores(made)), self._scores(made))
+
+    def _has_landed(self, made: Publication) -> bool:
+        """Whether the list of a noted publication, in either format, is visible."""
+        names = (self._scores(made).with_suffix(f".{ending}") for ending in get_args(FileFormat))
+        return not any(hidden(name).exists() for name in names)
+
     def _settle(self, day: date) -> None:
         """Complete what is visible, and clear away what never became so."""
         note = self._landed(day)
         if note is not None:
-            self._settle_quarantine(day, expected=note["quarantine"])
+            self._settle_quarantine(Publication.from_record(note["publication"]), note["quarantine"])
             self._enter(day, publications=[publication.record() for publication in self._history(day)])
         remove(self._pending(day))  # first: without its hidden file it would tell of a list that landed
-        for file in (self._scores(day), self._quarantine(day)):
-            for left in (hidden(file), *_unfinished(file)):
-                remove(left)
+        for folder in (self._lists(day), self._refused(day)):
+            for file in folder.glob(".*.tmp"):
+                remove(file)
         current = self._current(day)
-        for kept in self._kept_revisions(day):
-            if current is None or kept >= current.revision:  # of a run that died before its list landed
-                remove(self._kept(day, kept).parent)
+        for kept in self._all_kept(day):
+            if current is None or _revision(kept) >= current.revision:  # its run died before its list landed
+                self._drop(kept)
 
-    def _settle_quarantine(self, day: date, *, expected: bool) -> None:
-        target = self._quarantine(day)
+    def _settle_quarantine(self, made: Publication, expected: bool) -> None:
+        target = self._quarantine(made)
         if not expected:
             remove(target)
         elif hidden(target).exists():
             place(hidden(target), target)
 
-    def _landed(self, day: date) -> dict[str, Any] | None:
-        """What a run noted that moved its list into place, but has not entered it into the journal.
-
-        The note is read twice: that of a run which died before goes first, and its hidden file after it.
-        """
-        while (note := _read(self._pending(day))) is not None and not self._is_hidden(day):
-            if _read(self._pending(day)) == note:
-                return note
-        return None
-
-    def _is_hidden(self, day: date) -> bool:
-        """Whether a list of the date, of either format, has not been moved into its place."""
-        names = (self._scores(day).with_suffix(f".{ending}") for ending in get_args(FileFormat))
-        return any(hidden(name).exists() for name in names)
+    def _drop(self, kept: Path) -> None:
+        """Remove a kept list."""
+        remove(kept)
 
     def _enter(self, day: date, **entries: list[dict[str, Any]]) -> None:
         """Put entries of the journal into the place of those of their kind."""
         whole = (_read(self._journal(day)) or {}) | entries
         place_text(json.dumps(whole, indent=1) + "\n", self._journal(day))
 
-    def _refuse_strangers(self, day: date) -> None:
+    def _landed(self, day: date) -> dict[str, Any] | None:
+        """What a run noted that moved its list into place, but has not entered it into the journal.
+
+        The note is read twice: that of a run which died before goes first, and its hidden file after it.
+        """
+        while (note := self._noted(day)) and self._has_landed(Publication.from_record(note["publication"])):
+            if self._noted(day) == note:
+                return note
+        return None
+
+    def _noted(self, day: date) -> dict[str, Any] | None:
+        """What a run is about to publish, or was when it died."""
+        return _read(self._pending(day))
+
+    def _refuse_strangers(self, made: Publication) -> None:
         """Readers take every visible file for a part of the list."""
-        mine = {self._scores(day).name, self._quarantine(day).name}
-        for folder in (self._scores(day).parent, self._quarantine(day).parent):
-            for path in folder.glob("[!._]*"):
-                if path.name not in mine:
+        for table in (SCORES_FOLDER, QUARANTINE_FOLDER):
+            if delta.is_table(self._folder / table):
+                raise SinkError(f"{self.shown}: holds Delta tables: name --format delta or another folder")
+        for file in (self._scores(made), self._quarantine(made)):
+            for path in file.parent.glob("[!._]*"):
+                if path != file:
                     raise SinkError(
                         f"{path}: is none of this sink's files: move it away or choose another folder"
                     )
@@ -178,29 +198,31 @@ class FolderSink(LockedByDate):
     ) -> list[tuple[Publication, dict[str, Any]]]:
         return [
             (past, {name: ({"as_of": past.as_of} | row)[name] for name in SCORES.names})
-            for past, path in self._published_files(published)
+            for past in published
+            for path in self._files(past, is_current=past == published[-1])
             for row in rows(path, COLUMNS, customer_id)
         ]
 
-    def _published_files(self, published: list[Publication]) -> list[tuple[Publication, Path]]:
-        """The files of the publications of a date that still have one."""
-        files = [(past, self._kept(past.as_of, past.revision)) for past in published[:-1]]
-        files += [(past, self._scores(past.as_of)) for past in published[-1:]]
-        return [(past, path) for past, path in files if path.exists()]
+    def _files(self, past: Publication, *, is_current: bool) -> list[Path]:
+        """What holds the list of a publication; nothing if it was replaced without being kept."""
+        path = self._scores(past) if is_current else self._kept(past) / f"scores.{self._format}"
+        return [path] if path.exists() else []
 
     def traces(self, wanted: Wanted) -> list[Trace]:
         """See `Sink.traces`; hidden files, which may be of killed runs, are searched as well."""
         with self._told():
             found = (
                 _trace(day, path, wanted)
-                for day, path in self._dated_files("scores", "superseded", "quarantine")
+                for day, path in self._dated_files(SCORES_FOLDER, SUPERSEDED_FOLDER, QUARANTINE_FOLDER)
             )
             return [trace for trace in found if trace is not None]
 
     def among_refused(self, read: Callable[[pa.RecordBatch], set[str]]) -> set[str]:
         """See `Sink.among_refused`."""
         with self._told():
-            files = [path for _, path in self._dated_files("quarantine") if not path.name.startswith(".")]
+            files = [
+                path for _, path in self._dated_files(QUARANTINE_FOLDER) if not path.name.startswith(".")
+            ]
             return set().union(*(_read_by(read, path) for path in files))
 
     def _dated_files(self, *rooms: str) -> Iterator[tuple[date, Path]]:
@@ -217,14 +239,15 @@ class FolderSink(LockedByDate):
         """
         with self._holding(day), self._told():
             self._settle(day)
-            for past, path in self._published_files(self._history(day)):
+            for past, path in self._published_files(day):
                 for left in _unfinished(path):
                     remove(left)
                 if gone := _hits(path, wanted).rows:
                     self._note_erasure(past, count(path, COLUMNS) - gone, now)
                     _erase(path, wanted)
-            refused = self._quarantine(day)
-            if refused.exists() and _hits(refused, wanted).cells:
+            current = self._current(day)
+            refused = current and self._quarantine(current)
+            if refused and refused.exists() and _hits(refused, wanted).cells:
                 _erase(refused, wanted)
 
     def _note_erasure(self, past: Publication, rows_left: int, now: datetime) -> None:
@@ -235,19 +258,28 @@ class FolderSink(LockedByDate):
         entry = {"revision": past.revision, "rows_left": rows_left, "erased_at": moment}
         self._enter(past.as_of, erasures=[*noted, entry])
 
-    def _kept_revisions(self, day: date) -> list[int]:
-        folder = self._folder / "superseded" / f"as_of={day}"
-        return [int(path.name.partition("=")[2]) for path in folder.glob("revision=*")]
+    def _published_files(self, day: date) -> Iterator[tuple[Publication, Path]]:
+        published = self._history(day)
+        for past in published:
+            yield from ((past, path) for path in self._files(past, is_current=past == published[-1]))
 
-    def _kept(self, day: date, revision: int) -> Path:
-        folder = self._folder / "superseded" / f"as_of={day}" / f"revision={revision}"
-        return folder / f"scores.{self._format}"
+    def _all_kept(self, day: date) -> list[Path]:
+        return list((self._folder / SUPERSEDED_FOLDER / f"as_of={day}").glob("revision=*"))
 
-    def _scores(self, day: date) -> Path:
-        return self._folder / "scores" / f"as_of={day}" / f"scores.{self._format}"
+    def _kept(self, past: Publication) -> Path:
+        return self._folder / SUPERSEDED_FOLDER / f"as_of={past.as_of}" / f"revision={past.revision}"
 
-    def _quarantine(self, day: date) -> Path:
-        return self._folder / "quarantine" / f"as_of={day}" / f"quarantine.{self._format}"
+    def _lists(self, day: date) -> Path:
+        return self._folder / SCORES_FOLDER / f"as_of={day}"
+
+    def _refused(self, day: date) -> Path:
+        return self._folder / QUARANTINE_FOLDER / f"as_of={day}"
+
+    def _scores(self, made: Publication) -> Path:
+        return self._lists(made.as_of) / f"scores.{self._format}"
+
+    def _quarantine(self, made: Publication) -> Path:
+        return self._refused(made.as_of) / f"quarantine.{self._format}"
 
     def _journal(self, day: date) -> Path:
         return self._folder / "publications" / f"as_of={day}.json"
@@ -317,3 +349,7 @@ def _trace(day: date, path: Path, wanted: Wanted) -> Trace | None:
     except UNREADABLE as error:
         return Trace(day, str(path), Hits(), unreadable(error))
     return Trace(day, str(path), hits) if hits.total else None
+
+
+def _revision(kept: Path) -> int:
+    return int(kept.name.partition("=")[2])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 from urllib.parse import parse_qs, urlsplit
 
 from churnlab.data.readers.delta import is_table
 from churnlab.errors import SinkError
+from churnlab.operations.sinks.delta_folder import DeltaSink
 from churnlab.operations.sinks.duckdb_file import DuckdbSink
 from churnlab.operations.sinks.folder import FolderSink
 from churnlab.operations.sinks.list_files import FileFormat
@@ -18,6 +19,7 @@ from churnlab.operations.sinks.publication import Sink
 from churnlab.operations.sinks.retrying import Patience
 from churnlab.operations.sinks.sqlite import SqliteSink
 
+SinkFormat = FileFormat | Literal["delta"]
 KINDS = (
     "a folder, postgresql://user@host/database, sqlite:///FILE, duckdb:///FILE or env:NAME, "
     "the environment variable that holds one of them"
@@ -25,7 +27,7 @@ KINDS = (
 _HOSTS = re.compile(r"(([\w.-]*|\[[0-9A-Fa-f:.]+\])(:\d+)?,?)*", re.ASCII)
 
 
-def open_sink(target: str, file_format: FileFormat = "parquet", patience: Patience | None = None) -> Sink:
+def open_sink(target: str, file_format: SinkFormat = "parquet", patience: Patience | None = None) -> Sink:
     """The sink that `target` names.
 
     Parameters
@@ -33,7 +35,7 @@ def open_sink(target: str, file_format: FileFormat = "parquet", patience: Patien
     target
         See KINDS.
     file_format
-        Of the files in a folder.
+        Of the files in a folder, or delta for Delta tables in it.
     patience
         For how long to try again what the moment stands in the way of; two minutes if None.
 
@@ -46,7 +48,7 @@ def open_sink(target: str, file_format: FileFormat = "parquet", patience: Patien
     scheme, found, rest = url.partition("://")
     patience = patience or Patience()
     if not found:
-        return FolderSink(Path(url), file_format)
+        return DeltaSink(Path(url)) if file_format == "delta" else FolderSink(Path(url), file_format)
     if file_format != "parquet":
         raise SinkError(f"--format: {file_format} is for folders: leave it out for a database")
     if scheme in ("postgresql", "postgres"):
@@ -81,7 +83,6 @@ def _file_sink(scheme: str, path: Path, patience: Patience) -> Sink:
         raise SinkError(f"{shown}: its folder is not there: make it or correct --sink")
     if scheme == "sqlite":
         return SqliteSink(path, shown, patience)
-
     return DuckdbSink(path, shown, patience)
 
 
