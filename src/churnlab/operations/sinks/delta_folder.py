@@ -108,7 +108,7 @@ class DeltaSink(FolderSink):
         """One process at a time, whatever its date."""
         lock = self._folder / ".locks" / "writing.lock"
         with exclusive(lock, f"{self.shown}: is being written", LONGEST_TURN_SECONDS):
-            table.replace(partition, files, made and (_series(made), made.revision))
+            table.replace(partition, files, (_series(made), made.revision) if made else None)
 
     def _refuse_strangers(self, made: Publication) -> None:
         for table in (self._lists_table, self._refused_table, self._kept_table):
