@@ -48,6 +48,7 @@ COST = "benchmarks/cost.json"
 SPARK = "benchmarks/spark_growth.json"
 BILLION = {"lines": 1_000_000_000, "customers": 50_000_000}
 EXECUTOR_CORES = 4
+RANK_BYTES = 32  # expected benefit, its negative, their order, the ranks: see ranks_of
 BUSY = 0.5  # of the executors' time: the rest goes to waiting for the driver and for the slowest task
 COMPARED = {"roc_auc": "AUC", "log_loss": "Log loss", "normalised_gini": "Gini of spend"}
 PARAMETER = re.compile(
@@ -350,12 +351,14 @@ def _executors(totals: dict[str, float]) -> str:
 
 def _driver(totals: dict[str, float]) -> str:
     """What one process does alone, and what it holds."""
-    largest = _json(SPARK)["sizes"][-1]["score"]["driver_mb"]
-    grown = max(_slope("score", "driver_mb", "customers"), 0.0) * BILLION["customers"]
+    sizes = _json(SPARK)["sizes"]
+    held = max(sizes[-1][step]["driver_mb"] for step in ("ingest", "score"))
+    ranks = RANK_BYTES * BILLION["customers"] / 1e6
     return (
         f"Driver: {totals['driver_cpu_seconds'] / 60:,.0f} minutes of one core, on top, for no other can do "
-        f"them; {largest:,.0f} MB at the largest size, and {grown / 1000:,.0f} GB more at "
-        f"{BILLION['customers']:,} customers if it grows on as it did."
+        f"them. Its Python process held {held:,.0f} MB at the largest size, which batches and buckets bound; "
+        f"{RANK_BYTES} bytes for each of {BILLION['customers']:,} customers make {ranks:,.0f} MB more while "
+        f"ranks are given: {(held + ranks) / 1000:.1f} GB."
     )
 
 
