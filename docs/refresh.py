@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +30,7 @@ from churnlab.data.reasons import Reason
 from churnlab.report.tables import MetricRow, metric_table
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/data.md", "docs/params.md", "docs/accuracy.md")
+PAGES = ("README.md", "docs/data.md", "docs/params.md", "docs/accuracy.md", "docs/spark.md")
 LIST_ROWS = 6
 METHODS = {
     "churnlab": "churnlab",
@@ -44,6 +45,11 @@ WRITTEN = {"ratio": "{:.3f}", "times": "{:.2f}", "amount": "{:.2f}", "share": "{
 ACCURACY = "benchmarks/accuracy.json"
 ABLATION = "benchmarks/ablation.json"
 COST = "benchmarks/cost.json"
+SPARK = "benchmarks/spark_growth.json"
+BILLION = {"lines": 1_000_000_000, "customers": 50_000_000}
+EXECUTOR_CORES = 4
+RANK_BYTES = 32  # expected benefit, its negative, their order, the ranks: see ranks_of
+BUSY = 0.5  # of the executors' time: the rest goes to waiting for the driver and for the slowest task
 COMPARED = {"roc_auc": "AUC", "log_loss": "Log loss", "normalised_gini": "Gini of spend"}
 PARAMETER = re.compile(
     r"^(?P<indent> *)(?P<key>\w+):"
@@ -285,6 +291,77 @@ def season() -> str:
     return f"{about}\n\n{table(('', 'Bias of purchases', 'Bias of spend'), rows, right=(1, 2))}"
 
 
+def spark_growth() -> str:
+    """What ingest and score took on Spark, by size."""
+    found = _json(SPARK)
+    head = ("Lines", "Customers", "Step", "Seconds", "CPU s, executors", "CPU s, driver", "Shuffled MB")
+    peaks = ("Driver MB", "JVM MB", "Workers MB")
+    names = ("seconds", "executor_cpu_seconds", "driver_cpu_seconds", "shuffle_mb")
+    rows = [
+        (
+            f"{size['lines']:,}",
+            f"{size['customers']:,}",
+            step,
+            *(f"{size[step][name]:,.0f}" for name in (*names, "driver_mb", "jvm_mb", "workers_mb")),
+        )
+        for size in found["sizes"]
+        for step in ("ingest", "score")
+    ]
+    return table((*head, *peaks), rows, right=(0, 1, *range(3, 10)))
+
+
+def spark_billion() -> str:
+    """What a billion lines would take, from what the largest size took beyond the one before."""
+    rows, totals = [], dict.fromkeys(("executor_cpu_seconds", "driver_cpu_seconds", "shuffle_mb"), 0.0)
+    for step, unit in (("ingest", "lines"), ("score", "customers")):
+        for name in totals:
+            each = _slope(step, name, unit)
+            total = each * BILLION[unit]
+            totals[name] += total
+            what = f"{each * 1e6:,.2f}", f"{BILLION[unit]:,}", f"{total:,.0f}"
+            rows.append((step, name.replace("_", " "), f"per million {unit}", *what))
+    head = ("Step", "What", "", "Measured", "Times", "Makes")
+    return f"{table(head, rows, right=(3, 4, 5))}\n\n{_executors(totals)}\n\n{_driver(totals)}"
+
+
+def _slope(step: str, name: str, unit: str) -> float:
+    """By how much a figure grew for each line or customer, between the two largest sizes."""
+    before, after = _json(SPARK)["sizes"][-2:]
+    return float((after[step][name] - before[step][name]) / (after[unit] - before[unit]))
+
+
+def _executors(totals: dict[str, float]) -> str:
+    """How many executors do the work in an hour, and how large each is."""
+    hours = totals["executor_cpu_seconds"] / 3600
+    cores = hours / BUSY
+    executors = math.ceil(cores / EXECUTOR_CORES)
+    found = _json(SPARK)
+    largest = found["sizes"][-1]
+    held = max(largest[step]["jvm_mb"] + largest[step]["workers_mb"] for step in ("ingest", "score"))
+    memory = math.ceil(held / found["cores"] * EXECUTOR_CORES / 1000)
+    shuffled = totals["shuffle_mb"] / 1000
+    return (
+        f"Executors: {totals['executor_cpu_seconds']:,.0f} CPU seconds are {hours:.1f} core hours. Busy for "
+        f"{BUSY:.0%} of the time, {cores:.0f} cores do that in an hour: {executors} executors of "
+        f"{EXECUTOR_CORES} cores. With {held:,.0f} MB for {found['cores']} cores at the largest size, an "
+        f"executor needs {memory} GB, JVM and Python workers together. Disk for shuffles: {shuffled:,.0f} "
+        f"GB, {shuffled / executors:,.0f} GB an executor."
+    )
+
+
+def _driver(totals: dict[str, float]) -> str:
+    """What one process does alone, and what it holds."""
+    sizes = _json(SPARK)["sizes"]
+    held = max(sizes[-1][step]["driver_mb"] for step in ("ingest", "score"))
+    ranks = RANK_BYTES * BILLION["customers"] / 1e6
+    return (
+        f"Driver: {totals['driver_cpu_seconds'] / 60:,.0f} minutes of one core, on top, for no other can do "
+        f"them. Its Python process held {held:,.0f} MB at the largest size, which batches and buckets bound; "
+        f"{RANK_BYTES} bytes for each of {BILLION['customers']:,} customers make {ranks:,.0f} MB more while "
+        f"ranks are given: {(held + ranks) / 1000:.1f} GB."
+    )
+
+
 def _json(path: str) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((ROOT / path).read_text(encoding="utf-8"))
     return loaded
@@ -307,6 +384,8 @@ CODE: dict[str, Callable[[], str]] = {
     "ablation_auc": partial(_ablation, "churn", "roc_auc"),
     "ablation_gini": partial(_ablation, "spend", "normalised_gini"),
     "season": season,
+    "spark_growth": spark_growth,
+    "spark_billion": spark_billion,
 }
 RUN: dict[str, Callable[[], str]] = {"headline": headline, "list": priority, "metrics": metrics}
 

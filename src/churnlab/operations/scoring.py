@@ -153,21 +153,24 @@ def write_scores(
         written.
     """
     known, terms = orders.filter(orders.day <= as_of), Terms(as_of, settings, source)
-    buckets = customer_buckets(known, bucket_customers)
-    if not buckets:
-        raise DataError(f"orders: no customer is known on {as_of}: choose a later --as-of")
     if is_on_spark(known):
         table = scored_table(known, scorer, terms, signals).cache()
-        blocks = (bucket.of(table).order_by("customer_id").to_pyarrow() for bucket in buckets)
+        count = -(-table.count().to_pyarrow().as_py() // bucket_customers)
+        arriving = table.order_by("customer_id").to_pyarrow_batches(chunk_size=bucket_customers)
+        blocks = (pa.Table.from_batches([batch]) for batch in arriving)
     else:
+        buckets = customer_buckets(known, bucket_customers)
+        count = len(buckets)
         described = (
             _described(bucket.of(known), scorer, as_of, signals.within(bucket)) for bucket in buckets
         )
         blocks = (_as_table(scored(*people, scorer, terms)) for people in _ahead(described))
+    if not count:
+        raise DataError(f"orders: no customer is known on {as_of}: choose a later --as-of")
     with tempfile.TemporaryDirectory(prefix="churnlab-") as scratch:
         unranked = Path(scratch) / "scores.arrow"
         try:
-            benefits = _set_down(blocks, unranked, lambda done: told(done, len(buckets)))
+            benefits = _set_down(blocks, unranked, lambda done: told(done, count))
         except OSError as error:
             raise DataError(
                 f"{tempfile.gettempdir()}: cannot be written ({cause(error)}): free space there, or name "

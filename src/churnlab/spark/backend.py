@@ -22,7 +22,9 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import TimestampNTZType, TimestampType
 
 from churnlab.spark.dialect import compiler
+from churnlab.spark.faults import told
 from churnlab.spark.functions import registered
+from churnlab.spark.streaming import batches, cut
 
 MOMENTS = {
     TimestampNTZType: dt.Timestamp(scale=6),
@@ -50,8 +52,10 @@ class Backend(pyspark.Backend):  # type: ignore[misc]
         if isinstance(obj, ir.Table):
             frame = self.frame(obj).persist()
         else:
-            empty = None if schema is None else PyArrowSchema.from_ibis(ibis.schema(schema)).empty_table()
-            frame = self._session.createDataFrame(empty if obj is None else obj)
+            rows = PyArrowSchema.from_ibis(ibis.schema(schema)).empty_table() if obj is None else obj
+            if not isinstance(rows, pa.Table):
+                rows = pa.Table.from_pandas(rows, preserve_index=False)
+            frame = self._session.createDataFrame(rows, self.schema_of(rows.schema))
         frame.createOrReplaceTempView(name)
         return self.table(name)
 
@@ -98,7 +102,8 @@ class Backend(pyspark.Backend):  # type: ignore[misc]
             Adds a column of that name: the row's place in its file, from 0.
         """
         paths = [path] if isinstance(path, str | Path) else list(path)
-        frame = self._session.read.parquet(*(_hadoop_path(str(one)) for one in paths))
+        with told():
+            frame = self._session.read.parquet(*(_hadoop_path(str(one)) for one in paths))
         added = {}
         if filename is not None:
             plain = "regexp_replace(replace(_metadata.file_path, '+', '%2B'), '^file:(//)?', '')"
@@ -114,8 +119,26 @@ class Backend(pyspark.Backend):  # type: ignore[misc]
         """By Arrow from end to end: by way of pandas a column of whole numbers with nulls becomes floats."""
         table = expr.as_table()
         self._run_pre_execute_hooks(table)
-        rows = self._session.sql(self.compile(table, params=params, limit=limit, **options)).toArrow()
+        with told():
+            rows = self._session.sql(self.compile(table, params=params, limit=limit, **options)).toArrow()
         return expr.__pyarrow_result__(rows.cast(PyArrowSchema.from_ibis(table.schema())))
+
+    def to_pyarrow_batches(
+        self,
+        expr: ir.Expr,
+        /,
+        *,
+        params: Any = None,
+        limit: Any = None,
+        chunk_size: int = 1_000_000,
+        **options: Any,
+    ) -> pa.RecordBatchReader:
+        """So many rows at a time; what does not fit into memory as a whole stays on the workers."""
+        table = expr.as_table()
+        self._run_pre_execute_hooks(table)
+        frame = self._session.sql(self.compile(table, params=params, limit=limit, **options))
+        schema = PyArrowSchema.from_ibis(table.schema())
+        return pa.RecordBatchReader.from_batches(schema, cut(batches(frame), schema, chunk_size))
 
     def execute(
         self, expr: ir.Expr, /, *, params: Mapping[Any, Any] | None = None, limit: Any = None, **options: Any

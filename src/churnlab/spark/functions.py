@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -49,7 +50,14 @@ def _quoted(constants: pa.Array) -> str:
 
 
 def _asked(sql: str, cells: pa.Array) -> pa.Array:
-    with duckdb.connect(config={"threads": 1}) as con:
-        con.execute("SET TimeZone = 'UTC'")
-        con.register("cells", pa.table({"cell": cells}))
-        return con.execute(f"SELECT {sql} AS cell FROM cells").to_arrow_table()["cell"].combine_chunks()
+    con = _duckdb()
+    con.register("cells", pa.table({"cell": cells}))
+    return con.execute(f"SELECT {sql} AS cell FROM cells").to_arrow_table()["cell"].combine_chunks()
+
+
+@cache
+def _duckdb() -> duckdb.DuckDBPyConnection:
+    """One for the life of a worker."""
+    con = duckdb.connect(config={"threads": 1})
+    con.execute("SET TimeZone = 'UTC'")
+    return con

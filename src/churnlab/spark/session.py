@@ -39,6 +39,10 @@ QUIET_LOG = """rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = stderr
 logger.gateway.name = org.apache.spark.api.python.PythonGatewayServer
 logger.gateway.level = error
+logger.executor.name = org.apache.spark.executor.Executor
+logger.executor.level = off
+logger.tasks.name = org.apache.spark.scheduler.TaskSetManager
+logger.tasks.level = off
 appender.stderr.type = Console
 appender.stderr.name = stderr
 appender.stderr.target = SYSTEM_ERR
@@ -61,7 +65,10 @@ def session(settings: Engine) -> SparkSession:
         Nobody answers at engine.spark_master.
     """
     _require_pyspark()
-    from pyspark.errors import PySparkException  # noqa: PLC0415 - an extra
+    from py4j.protocol import Py4JError  # noqa: PLC0415 - an extra
+    from pyspark.errors import PySparkException  # noqa: PLC0415
+
+    from churnlab.spark.faults import first_line  # noqa: PLC0415 - there only if PySpark is
 
     # shown by PySpark at every conversion; churnlab's tests hold those conversions it uses
     warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
@@ -70,11 +77,10 @@ def session(settings: Engine) -> SparkSession:
     try:
         own = _connected(settings) if settings.spark_master.startswith(f"{CONNECT}:") else _local(settings)
         _set(own, settings.spark_conf | SAME_ANSWERS)
-    except (PySparkException, RuntimeError, ImportError) as error:
-        line = next(iter(str(error).splitlines()), type(error).__name__)
+    except (PySparkException, Py4JError, RuntimeError, ImportError) as error:
         raise ConfigError(
-            f"engine.spark_master: Spark at {settings.spark_master} does not start ({line}): check the "
-            "master and engine.spark_conf"
+            f"engine.spark_master: Spark at {settings.spark_master} does not start ({first_line(error)}): "
+            "check the master and engine.spark_conf"
         ) from error
     return own
 
