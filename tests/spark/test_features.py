@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-import pyarrow as pa
+import pandas as pd
 
 from churnlab.features import gates
 from churnlab.features.outcomes import outcomes
@@ -32,12 +32,12 @@ def test_the_gates_are_the_same(log):
     assert told[0] == told[1]
 
 
-def test_today_and_the_oldest_snapshot_are_the_same(log, assert_equal):
+def test_today_and_the_oldest_snapshot_are_the_same(log):
     learned = plan(log.here, log)
     for cutoff in (as_of(log), learned.snapshots[-1]):
         frames = [snapshot(t, cutoff, learned.spec, learned.money_scale) for t in (log.here, log.there)]
         assert len(frames[0]) > 1000
-        assert_equal(*(pa.Table.from_pandas(frame) for frame in frames))
+        pd.testing.assert_frame_equal(*frames, check_exact=True)
 
 
 def test_outcomes_are_the_same(log):
