@@ -29,7 +29,7 @@ from churnlab.features.signals import NOTHING, Signals
 from churnlab.features.snapshots import snapshot_table
 from churnlab.models.reasons import as_lists
 from churnlab.models.scorer import Scorer
-from churnlab.operations.scoring_on_spark import mapped
+from churnlab.operations.scoring_on_spark import in_order, mapped
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -155,8 +155,9 @@ def write_scores(
     known, terms = orders.filter(orders.day <= as_of), Terms(as_of, settings, source)
     if is_on_spark(known):
         table = scored_table(known, scorer, terms, signals).cache()
-        count = -(-table.count().to_pyarrow().as_py() // bucket_customers)
-        arriving = table.order_by("customer_id").to_pyarrow_batches(chunk_size=bucket_customers)
+        customers = table.count().to_pyarrow().as_py()
+        count = -(-customers // bucket_customers)
+        arriving = in_order(table, customers).to_pyarrow_batches(chunk_size=bucket_customers)
         blocks = (pa.Table.from_batches([batch]) for batch in arriving)
     else:
         buckets = customer_buckets(known, bucket_customers)

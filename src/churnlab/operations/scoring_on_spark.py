@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Files = tuple[tuple[str, bytes], ...]
 """Names and contents of the files of a packaged model."""
 
+CUSTOMERS_PER_PARTITION = 20_000
 Apply = Callable[[pd.DataFrame, Scorer], pa.Table]
 
 
@@ -45,6 +46,17 @@ def mapped(rows: ir.Table, scorer: Scorer, apply: Apply, schema: pa.Schema) -> i
                 yield from apply(_frame(batch), unpacked(files)).to_batches()
 
     return con.table_of(con.frame(rows).mapInArrow(work, con.schema_of(schema)))
+
+
+def in_order(scores: ir.Table, customers: int) -> ir.Table:
+    """The rows sorted by customer_id, in partitions that the driver can gather one by one.
+
+    A plain sort would have as few partitions as Spark likes, and the driver would hold each as a whole.
+    """
+    con = scores.get_backend()
+    partitions = -(-customers // CUSTOMERS_PER_PARTITION)
+    ranges = con.frame(scores).repartitionByRange(max(partitions, 1), "customer_id")
+    return con.table_of(ranges.sortWithinPartitions("customer_id"))
 
 
 def packed(scorer: Scorer) -> Files:
