@@ -71,10 +71,9 @@ class Bench:
             params, plan, snapshots, current, book, outcomes_of(orders, task.cutoff, task.horizon_days)
         )
 
-    def scorer(self) -> Scorer:
+    def learners(self) -> Forecaster:
         """What is learned from it."""
-        learners = fit_learners(self.snapshots, self.current, self.plan, self.book, self.params.churn)
-        return self.packaged(learners)
+        return fit_learners(self.snapshots, self.current, self.plan, self.book, self.params.churn)
 
     def packaged(self, forecaster: Forecaster) -> Scorer:
         """A scorer from its purchase models and `forecaster`."""
@@ -87,7 +86,7 @@ Variant = Callable[[Bench], pd.DataFrame]
 
 def as_shipped(bench: Bench) -> pd.DataFrame:
     """Forecasts by everything there is."""
-    return bench.scorer().forecast(bench.current)
+    return bench.packaged(bench.learners()).forecast(bench.current)
 
 
 def btyd_alone(bench: Bench) -> pd.DataFrame:
@@ -104,7 +103,8 @@ def with_learners(bench: Bench, **settings: Any) -> pd.DataFrame:
 def rfm_only(bench: Bench) -> pd.DataFrame:
     """Forecasts by learners that read RFM columns only."""
     snapshots = bench.snapshots[[*KEYS, *RFM, *OUTCOMES]]
-    return as_shipped(replace(bench, snapshots=snapshots, current=bench.current[["customer_id", *RFM]]))
+    few = replace(bench, snapshots=snapshots, current=bench.current[["customer_id", *RFM]])
+    return bench.packaged(few.learners()).forecast(bench.current)
 
 
 def newest_snapshots(bench: Bench, count: int) -> pd.DataFrame:
