@@ -356,9 +356,9 @@ def _driver(totals: dict[str, float]) -> str:
     ranks = RANK_BYTES * BILLION["customers"] / 1e6
     return (
         f"Driver: {totals['driver_cpu_seconds'] / 60:,.0f} minutes of one core, on top, for no other can do "
-        f"them. Its Python process held {held:,.0f} MB at the largest size, which batches and buckets bound; "
-        f"{RANK_BYTES} bytes for each of {BILLION['customers']:,} customers make {ranks:,.0f} MB more while "
-        f"ranks are given: {(held + ranks) / 1000:.1f} GB."
+        f"them. Its Python process held {held:,.0f} MB at the largest size, and grows until a batch of a "
+        f"million orders is full; {RANK_BYTES} bytes for each of {BILLION['customers']:,} customers make "
+        f"{ranks:,.0f} MB more while ranks are given: {(held + ranks) / 1000:.1f} GB and that growth."
     )
 
 
