@@ -121,7 +121,8 @@ def bgnbd_fit(bench: Bench) -> Figures:
 
     timed = in_turns(theirs, ours, bench.repeats).to_dict()
     ours_at, theirs_at = (_log_likelihood(weeks, found[side]) for side in ("ours", "theirs"))
-    return {"customers": len(known), **timed, "log_likelihood_apart": (ours_at - theirs_at) / abs(theirs_at)}
+    apart = 1e6 * (ours_at - theirs_at) / abs(theirs_at)
+    return {"customers": len(known), **timed, "log_likelihood_apart_per_million": apart}
 
 
 def _log_likelihood(weeks: pd.DataFrame, params: dict[str, float]) -> float:

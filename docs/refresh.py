@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import speed_blocks
 import yaml
 
 from churnlab.config import read_params
@@ -30,7 +31,15 @@ from churnlab.data.reasons import Reason
 from churnlab.report.tables import MetricRow, metric_table
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/data.md", "docs/params.md", "docs/accuracy.md", "docs/spark.md")
+PAGES = (
+    "README.md",
+    "docs/data.md",
+    "docs/params.md",
+    "docs/accuracy.md",
+    "docs/operations.md",
+    "docs/speed.md",
+    "docs/spark.md",
+)
 LIST_ROWS = 6
 METHODS = {
     "churnlab": "churnlab",
@@ -45,6 +54,7 @@ WRITTEN = {"ratio": "{:.3f}", "times": "{:.2f}", "amount": "{:.2f}", "share": "{
 ACCURACY = "benchmarks/accuracy.json"
 ABLATION = "benchmarks/ablation.json"
 COST = "benchmarks/cost.json"
+SPEED, FAULTS = "benchmarks/speed.json", "benchmarks/faults.json"
 SPARK = "benchmarks/spark_growth.json"
 BILLION = {"lines": 1_000_000_000, "customers": 50_000_000}
 EXECUTOR_CORES = 4
@@ -362,6 +372,10 @@ def _driver(totals: dict[str, float]) -> str:
     )
 
 
+def _filled(write: Callable[..., str], path: str) -> str:
+    return write(_json(path), table)
+
+
 def _json(path: str) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((ROOT / path).read_text(encoding="utf-8"))
     return loaded
@@ -384,6 +398,8 @@ CODE: dict[str, Callable[[], str]] = {
     "ablation_auc": partial(_ablation, "churn", "roc_auc"),
     "ablation_gini": partial(_ablation, "spend", "normalised_gini"),
     "season": season,
+    **{name: partial(_filled, write, SPEED) for name, write in speed_blocks.OF_SPEED.items()},
+    **{name: partial(_filled, write, FAULTS) for name, write in speed_blocks.OF_FAULTS.items()},
     "spark_growth": spark_growth,
     "spark_billion": spark_billion,
 }

@@ -21,8 +21,6 @@ COMPARED = {
 }
 """Part to what is timed, and how its ratio is read."""
 
-OUTCOMES = {"old": "the old list", "new": "the new list", "nothing": "no list"}
-
 
 def ratios(speed: Json, table: Table) -> str:
     """Ratios between two sides of one run, with their spread over the turns."""
@@ -32,7 +30,9 @@ def ratios(speed: Json, table: Table) -> str:
         size = f"{part['customers']:,} customers" if "customers" in part else f"{part['lines']:,} lines"
         span = f"{part['lowest']:.2f} to {part['highest']:.2f}"
         rows.append((what, size, f"{before} **{part['ratio']:.1f}** {after}", span))
-    return f"{_machine(speed)}\n\n{table(('What', 'Size', 'Ratio', 'Turns'), rows)}"
+    apart = speed["parts"]["bgnbd"]["log_likelihood_apart_per_million"]
+    fits = f"Log-likelihood of churnlab's BG/NBD: that of `BetaGeoFitter` {apart:+.3f} millionths."
+    return f"{_machine(speed)}\n\n{table(('What', 'Size', 'Ratio', 'Turns'), rows)}\n\n{fits}"
 
 
 def growth(speed: Json, table: Table) -> str:
@@ -89,9 +89,13 @@ def outages(faults: Json, table: Table) -> str:
 
 
 def _usage(usage: Json) -> Sequence[str]:
-    return f"{usage['seconds']:,.0f}", f"{usage['peak_mb'] / 1024:.1f}"
+    return f"{usage['seconds']:,.0f}", f"{usage['peak_mb'] * 2**20 / 1e9:.2f}"
 
 
 def _machine(speed: Json) -> str:
     found = speed["machine"]
     return f"Measured on {found['cores']} cores with {found['memory_gb']:.0f} GB of memory."
+
+
+OF_SPEED = {"ratios": ratios, "growth": growth, "training": training}
+OF_FAULTS = {"kills": kills, "outages": outages}

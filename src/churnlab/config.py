@@ -230,7 +230,7 @@ class Engine(Section):
     backend: Literal["duckdb", "spark"] = "duckdb"
     threads: int = Field(default=2, ge=1, le=256)
     memory_limit: str = Field(default="2GB", pattern=r"^\d+(\.\d+)?\s?(MB|GB|TB)$")
-    bucket_customers: int = Field(default=100_000, ge=1_000)
+    bucket_customers: int = Field(default=60_000, ge=1_000)
     spark_master: str = Field(default="local[*]", min_length=1)
     spark_conf: dict[str, str] = {}
 

@@ -87,3 +87,12 @@ def test_reasons_are_those_of_one_row_at_a_time(seed: int, rows: int) -> None:
     told = reasons(pulls, features, typical_silence=480.0).tolist()
     pairs = zip(pulls.to_dict("records"), features.to_dict("records"), strict=True)
     assert told == [one_row(pull, row, 480.0) for pull, row in pairs]
+
+
+def test_the_last_bits_of_contributions_decide_nothing():
+    """They change with who else is described at the same time."""
+    rng = np.random.default_rng(7)
+    features = pd.DataFrame({name: rng.choice(values, 200) for name, values in FIGURES.items()})
+    pulls = pd.DataFrame({name: rng.choice(PULLS, 200) for name in STORY})
+    moved = pulls + rng.normal(scale=1e-14, size=pulls.shape)
+    assert reasons(moved, features, 12.0).equals(reasons(pulls, features, 12.0))

@@ -15,7 +15,8 @@ from churnlab.data.contract import ORDER_KEYS, ORDERS, QUARANTINE, WORDS, check,
 from churnlab.data.currencies import in_one_currency, known_signs, require_one_currency
 from churnlab.data.doubts import likenesses
 from churnlab.data.identities import identified
-from churnlab.data.orders import ROWS_PER_BATCH, data_version, order_table
+from churnlab.data.order_parts import sorted_orders
+from churnlab.data.orders import ROWS_PER_BATCH, data_version
 from churnlab.data.reasons import unreadable
 from churnlab.errors import ConfigError
 
@@ -78,8 +79,7 @@ def clean(con: Backend, raw: ir.Table, data: Data) -> Cleaned:
     accepted, refused = judging.parted(con, lines, lambda sound: compared(sound, data))
     words = [word for word in WORDS if word in raw.columns]
     refused = judging.with_content(con, refused, named, words, data)
-    orders = order_table(accepted).order_by(*ORDER_KEYS)
-    orders = con.create_table(ibis.util.gen_name("orders"), orders, temp=True)  # a table keeps its order
+    orders = sorted_orders(con, accepted, ORDER_KEYS)
     quarantine = judging.quarantine(refused, TABLE)
     check(orders, ORDERS)
     check(quarantine, QUARANTINE)

@@ -34,6 +34,7 @@ STORIES = {
     "goodwill": r"referrals|consents",
 }
 REASONS = 3
+TOLD_APART = 9  # decimals of a logit: beyond them, whoever is described beside a customer moves the last bits
 PLAYERS = ("days_since_last_order", "frequency", "T")
 
 
@@ -101,7 +102,7 @@ def reasons(contributions: pd.DataFrame, features: pd.DataFrame, typical_silence
         A list of up to three sentences per row, strongest first; Arrow's list of strings.
     """
     names = list(contributions.columns)
-    values = contributions.to_numpy(float).T
+    values = np.round(contributions.to_numpy(float).T, TOLD_APART)
     columns = _columns_of_stories(names)
     sums = np.column_stack([_added(values[own]) for own in columns.values()])
     picked = _hardest(np.abs(sums), REASONS)

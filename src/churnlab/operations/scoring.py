@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 import ibis
@@ -72,6 +74,7 @@ SCORES = pa.schema(
 )
 T = TypeVar("T")
 UNRANKED = SCORES.remove(SCORES.get_field_index("priority_rank"))
+WORKERS = 2  # blocks scored side by side
 FARTHEST_DAYS = 3650  # beyond ten years a next order date says nothing but "not expected"
 
 
@@ -158,14 +161,15 @@ def write_scores(
         customers = table.count().to_pyarrow().as_py()
         count = -(-customers // bucket_customers)
         arriving = in_order(table, customers).to_pyarrow_batches(chunk_size=bucket_customers)
-        blocks = (pa.Table.from_batches([batch]) for batch in arriving)
+        blocks: Iterator[pa.Table] = (pa.Table.from_batches([batch]) for batch in arriving)
     else:
         buckets = customer_buckets(known, bucket_customers)
         count = len(buckets)
-        described = (
-            _described(bucket.of(known), scorer, as_of, signals.within(bucket)) for bucket in buckets
+        describe = partial(_described, scorer=scorer, as_of=as_of)
+        blocks = _scored_side_by_side(
+            (partial(describe, bucket.of(known), signals=signals.within(bucket)) for bucket in buckets),
+            lambda people: _as_table(scored(*people, scorer, terms)),
         )
-        blocks = (_as_table(scored(*people, scorer, terms)) for people in _ahead(described))
     if not count:
         raise DataError(f"orders: no customer is known on {as_of}: choose a later --as-of")
     with tempfile.TemporaryDirectory(prefix="churnlab-") as scratch:
@@ -200,14 +204,28 @@ def _described(
     return buyers, others
 
 
-def _ahead(items: Iterable[T]) -> Iterator[T]:
-    """The items; while one is used, the engine works on the next."""
-    coming = iter(items)
-    with ThreadPoolExecutor(1) as pool:
-        made = pool.submit(next, coming, None)
-        while (item := made.result()) is not None:
-            made = pool.submit(next, coming, None)
-            yield item
+def _scored_side_by_side(
+    describers: Iterable[Callable[[], T]], score: Callable[[T], pa.Table]
+) -> Iterator[pa.Table]:
+    """Blocks in their order: while one is scored the next is described, and scored as soon as it is.
+
+    The engine describes one at a time; as many blocks as there are workers are in memory, and one done.
+    """
+    describing = Lock()
+
+    def work(describe: Callable[[], T]) -> pa.Table:
+        with describing:
+            people = describe()
+        return score(people)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        coming: deque[Future[pa.Table]] = deque()
+        for describe in describers:
+            coming.append(pool.submit(work, describe))
+            if len(coming) > WORKERS:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
 
 def scored_table(known: ir.Table, scorer: Scorer, terms: Terms, signals: Signals = NOTHING) -> ir.Table:
