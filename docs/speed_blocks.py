@@ -1,4 +1,4 @@
-"""The blocks of docs/speed.md and docs/operations.md that benchmarks/speed.json and faults.json fill."""
+"""The blocks of docs/speed.md that benchmarks/speed.json fills."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ COMPARED = {
     "rfm": ("frequency, recency, T and money", "lifetimes' summary takes", "times as long"),
     "features": ("all features of one cutoff", "lifetimes' four columns take", "times as long"),
     "bgnbd": ("BG/NBD fit", "`BetaGeoFitter.fit` takes", "times as long"),
-    "cpus": ("fits of one model", "one thread takes", "times as long as two"),
     "score": (
         "`churnlab score`, start to end",
         "takes",
@@ -43,51 +42,6 @@ def growth(speed: Json, table: Table) -> str:
     return f"{head}\n\nTen times the lines take {part['ratio']:.1f} times as long."
 
 
-def training(speed: Json, table: Table) -> str:
-    """The stages up to the learners at two sizes."""
-    rows = [
-        (f"{run['customers']:,}", f"`{stage}`", *_usage(usage))
-        for run in speed["parts"]["training"]["runs"]
-        for stage, usage in run["stages"].items()
-    ]
-    return table(("Customers", "Stage", "Seconds", "Peak memory, GB"), rows, right=(0, 2, 3))
-
-
-def kills(faults: Json, table: Table) -> str:
-    """What was seen of runs that were ended."""
-    head = (
-        "Target",
-        "Signal",
-        "Ended",
-        "while publishing",
-        "Readers saw old",
-        "new",
-        "half",
-        "Rows lost",
-        "doubled",
-    )
-    rows = [
-        (
-            one["target"],
-            one["fault"],
-            *(str(one[name]) for name in ("ended", "ended_publishing", "saw_old", "saw_new", "saw_half")),
-            str(one["rows_lost"]),
-            str(one["rows_doubled"]),
-        )
-        for one in faults["ended"]
-    ]
-    return table(head, rows, right=range(2, len(head)))
-
-
-def outages(faults: Json, table: Table) -> str:
-    """What was seen while something was taken away."""
-    rows = [
-        (one["target"], one["fault"], str(one["code"]), one["saw"], str(len(one["leftovers"])))
-        for one in faults["outages"]
-    ]
-    return table(("Target", "Taken away", "Exit code", "Readers saw", "Left behind"), rows, right=(2, 4))
-
-
 def _usage(usage: Json) -> Sequence[str]:
     return f"{usage['seconds']:,.0f}", f"{usage['peak_mb'] * 2**20 / 1e9:.2f}"
 
@@ -97,5 +51,4 @@ def _machine(speed: Json) -> str:
     return f"Measured on {found['cores']} cores with {found['memory_gb']:.0f} GB of memory."
 
 
-OF_SPEED = {"ratios": ratios, "growth": growth, "training": training}
-OF_FAULTS = {"kills": kills, "outages": outages}
+OF_SPEED = {"ratios": ratios, "growth": growth}
