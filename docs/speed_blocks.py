@@ -38,12 +38,12 @@ def growth(speed: Json, table: Table) -> str:
     """`churnlab score` at two sizes."""
     part = speed["parts"]["growth"]
     rows = [(f"{run['customers']:,}", *_usage(run)) for run in part["runs"]]
-    head = table(("Customers", "Seconds", "Peak memory, GB"), rows, right=(0, 1, 2))
+    head = table(("Customers", "Seconds", "Peak memory, GiB"), rows, right=(0, 1, 2))
     return f"{head}\n\nTen times the lines take {part['ratio']:.1f} times as long."
 
 
 def _usage(usage: Json) -> Sequence[str]:
-    return f"{usage['seconds']:,.0f}", f"{usage['peak_mb'] * 2**20 / 1e9:.2f}"
+    return f"{usage['seconds']:,.0f}", f"{usage['peak_mb'] / 1024:.2f}"
 
 
 def _machine(speed: Json) -> str:
