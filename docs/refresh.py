@@ -36,6 +36,7 @@ PAGES = (
     "docs/data.md",
     "docs/params.md",
     "docs/accuracy.md",
+    "docs/operations.md",
     "docs/speed.md",
     "docs/spark.md",
 )
@@ -53,7 +54,7 @@ WRITTEN = {"ratio": "{:.3f}", "times": "{:.2f}", "amount": "{:.2f}", "share": "{
 ACCURACY = "benchmarks/accuracy.json"
 ABLATION = "benchmarks/ablation.json"
 COST = "benchmarks/cost.json"
-SPEED = "benchmarks/speed.json"
+SPEED, FAULTS = "benchmarks/speed.json", "benchmarks/faults.json"
 SPARK = "benchmarks/spark_growth.json"
 BILLION = {"lines": 1_000_000_000, "customers": 50_000_000}
 EXECUTOR_CORES = 4
@@ -398,6 +399,7 @@ CODE: dict[str, Callable[[], str]] = {
     "ablation_gini": partial(_ablation, "spend", "normalised_gini"),
     "season": season,
     **{name: partial(_filled, write, SPEED) for name, write in speed_blocks.OF_SPEED.items()},
+    **{name: partial(_filled, write, FAULTS) for name, write in speed_blocks.OF_FAULTS.items()},
     "spark_growth": spark_growth,
     "spark_billion": spark_billion,
 }

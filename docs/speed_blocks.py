@@ -1,4 +1,4 @@
-"""The blocks of docs/speed.md that benchmarks/speed.json fills."""
+"""The blocks of docs/speed.md and docs/operations.md that benchmarks/speed.json and faults.json fill."""
 
 from __future__ import annotations
 
@@ -42,6 +42,41 @@ def growth(speed: Json, table: Table) -> str:
     return f"{head}\n\nTen times the lines take {part['ratio']:.1f} times as long."
 
 
+def kills(faults: Json, table: Table) -> str:
+    """What was seen of runs that were ended."""
+    head = (
+        "Target",
+        "Signal",
+        "Ended",
+        "while publishing",
+        "Readers saw old",
+        "new",
+        "half",
+        "Rows lost",
+        "doubled",
+    )
+    rows = [
+        (
+            one["target"],
+            one["fault"],
+            *(str(one[name]) for name in ("ended", "ended_publishing", "saw_old", "saw_new", "saw_half")),
+            str(one["rows_lost"]),
+            str(one["rows_doubled"]),
+        )
+        for one in faults["ended"]
+    ]
+    return table(head, rows, right=range(2, len(head)))
+
+
+def outages(faults: Json, table: Table) -> str:
+    """What was seen while something was taken away."""
+    rows = [
+        (one["target"], one["fault"], str(one["code"]), one["saw"], str(len(one["leftovers"])))
+        for one in faults["outages"]
+    ]
+    return table(("Target", "Taken away", "Exit code", "Readers saw", "Left behind"), rows, right=(2, 4))
+
+
 def _usage(usage: Json) -> Sequence[str]:
     return f"{usage['seconds']:,.0f}", f"{usage['peak_mb'] / 1024:.2f}"
 
@@ -52,3 +87,4 @@ def _machine(speed: Json) -> str:
 
 
 OF_SPEED = {"ratios": ratios, "growth": growth}
+OF_FAULTS = {"kills": kills, "outages": outages}
