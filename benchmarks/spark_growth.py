@@ -26,7 +26,7 @@ from churnlab.data.ingestion import ingest
 from churnlab.engine import connect, write_parquet, write_text
 from churnlab.features.signals import NOTHING
 from churnlab.models.scorer import Scorer
-from churnlab.operations.scoring import Provenance, write_scores
+from churnlab.operations.scoring import Provenance, Terms, write_scores
 
 OUT = Path(__file__).with_name("spark_growth.json")
 CUSTOMERS = (4_500, 50_000, 500_000)
@@ -87,9 +87,7 @@ def measured(lines: Path, params_file: Path, model: Path) -> dict[str, Any]:
             customers = write_scores(
                 orders,
                 scorer,
-                scorer.plan.cutoff,
-                params.decisions,
-                source,
+                Terms(scorer.plan.cutoff, params.decisions, source),
                 Path(folder) / "scores.parquet",
                 NOTHING,
                 bucket_customers=params.engine.bucket_customers,

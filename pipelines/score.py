@@ -8,7 +8,7 @@ from churnlab.features.signals import Signals
 from churnlab.models.scorer import Scorer
 from churnlab.operations.manifest import Manifest, params_version
 from churnlab.operations.run_log import RunLog
-from churnlab.operations.scoring import Provenance, write_scores
+from churnlab.operations.scoring import Provenance, Terms, write_scores
 from churnlab.pipelines._files import ingested, read_json
 from churnlab.pipelines._run import Workspace, main
 
@@ -26,9 +26,7 @@ def run(params: Params) -> None:
         scored = write_scores(
             orders,
             scorer,
-            found.as_of,
-            params.decisions,
-            source,
+            Terms(found.as_of, params.decisions, source),
             work.scores,
             signals,
             bucket_customers=params.engine.bucket_customers,

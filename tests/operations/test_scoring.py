@@ -12,7 +12,7 @@ import pytest
 
 from churnlab.errors import DataError
 from churnlab.features.plan import current_snapshot
-from churnlab.operations.scoring import SCORES, Provenance, ranks_of, write_scores
+from churnlab.operations.scoring import SCORES, Provenance, Terms, ranks_of, write_scores
 
 SOURCE = Provenance("7", "run", "data")
 
@@ -35,9 +35,7 @@ def score(small_log, small_orders, small_scorer, tmp_path_factory):
         rows = write_scores(
             orders,
             small_scorer,
-            as_of,
-            settings,
-            SOURCE,
+            Terms(as_of, settings, SOURCE),
             path,
             bucket_customers=bucket_customers,
             told=lambda *place: told.append(place),

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from churnlab.features.signals import NOTHING
-from churnlab.operations.scoring import Provenance, write_scores
+from churnlab.operations.scoring import Provenance, Terms, write_scores
 
 SOURCE = Provenance("model", "run", "data")
 NUMBER = re.compile(r"\d[\d,.]*\d|\d")
@@ -19,10 +19,8 @@ def test_scores_of_a_built_in_log_are_the_same(log, log_scorer, tmp_path, assert
     tables = []
     for name, orders in (("here", log.here), ("there", log.there)):
         file = tmp_path / f"{name}.parquet"
-        as_of = date.fromisoformat(log.summary["as_of"])
-        written = write_scores(
-            orders, log_scorer, as_of, log.params.decisions, SOURCE, file, NOTHING, bucket_customers=10_000
-        )
+        terms = Terms(date.fromisoformat(log.summary["as_of"]), log.params.decisions, SOURCE)
+        written = write_scores(orders, log_scorer, terms, file, NOTHING, bucket_customers=10_000)
         tables.append(pq.read_table(file))
         assert written == len(tables[-1]) == log.summary["customers"]
     assert_equal(*(table.drop_columns("reasons") for table in tables))
@@ -46,10 +44,8 @@ def test_customers_who_only_returned_are_scored_as_elsewhere(
     tables = []
     for name, orders in (("here", small_orders), ("there", there)):
         file = tmp_path / f"{name}.parquet"
-        settings = small_log.params.decisions
-        write_scores(
-            orders, small_scorer, small_log.TRAINED_ON, settings, SOURCE, file, bucket_customers=1_000
-        )
+        terms = Terms(small_log.TRAINED_ON, small_log.params.decisions, SOURCE)
+        write_scores(orders, small_scorer, terms, file, bucket_customers=1_000)
         tables.append(pq.read_table(file))
     assert "btyd_no_purchase" in tables[1]["scored_by"].to_pylist()
     assert_equal(*tables)

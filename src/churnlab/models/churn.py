@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import lightgbm as lgb
@@ -18,6 +19,27 @@ from churnlab.models.targets import Target
 OBJECTIVE = {Target.CHURN: "binary", Target.REPEATS: "poisson", Target.SPEND: "gamma"}
 FEWEST_ROUNDS = 5
 FEWEST_ROWS = 5_000  # for which to look for rows alike; either way gives the same links
+
+
+class Shared:
+    """A booster that several threads may ask: it hears one question at a time.
+
+    LightGBM keeps which trees a question is about in the booster itself (its issue 6142), so that without
+    this a question about one tree, as :class:`Patterns` asks, would cut another thread's answer to one tree.
+    """
+
+    def __init__(self, booster: Any) -> None:
+        self._booster, self._asking = booster, Lock()
+
+    def predict(self, rows: np.ndarray, **how: Any) -> np.ndarray:
+        """As LightGBM's own."""
+        with self._asking:
+            return np.asarray(self._booster.predict(rows, **how))
+
+    def dump_model(self) -> dict[str, Any]:
+        """As LightGBM's own."""
+        with self._asking:
+            return dict(self._booster.dump_model())
 
 
 @dataclass(frozen=True)
@@ -37,11 +59,11 @@ class Boosted:
     features: tuple[str, ...]
     text: str
     log_scale: float
-    _booster: Any = field(init=False, repr=False, compare=False)
+    _booster: Shared = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         try:
-            object.__setattr__(self, "_booster", lgb.Booster(model_str=self.text))
+            object.__setattr__(self, "_booster", Shared(lgb.Booster(model_str=self.text)))
         except lgb.basic.LightGBMError as error:
             raise ModelError("the LightGBM model text is damaged: train again or roll back") from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -56,17 +57,21 @@ class _Tree:
 class Patterns:
     """Answers of a booster whose trees are small; the same for a row whatever other rows are asked about.
 
+    Threads may share it, if they may share the booster.
+
     Parameters
     ----------
     booster
-        A LightGBM booster.
+        A LightGBM booster, or what answers like one.
     trees
         Of the booster, in its order.
     """
 
     def __init__(self, booster: Any, trees: tuple[_Tree, ...]) -> None:
         self._booster, self._trees = booster, trees
-        self._shap = [np.full((len(tree.features), len(tree.values)), np.nan) for tree in trees]
+        self._shap = [np.empty((len(tree.features), len(tree.values))) for tree in trees]
+        self._known = [np.zeros(len(tree.values), dtype=bool) for tree in trees]
+        self._learning = Lock()
 
     @classmethod
     def of(cls, booster: Any) -> Patterns | None:
@@ -123,17 +128,19 @@ class Patterns:
 
     def _learn(self, tree: _Tree, patterns: np.ndarray, columns: np.ndarray) -> None:
         """Ask for the SHAP values of those `patterns`, the patterns of `columns`, that are not known yet."""
-        if not tree.splits:
+        known = self._known[tree.number]
+        if not tree.splits or known.take(patterns, mode="clip").all():
             return
-        table = self._shap[tree.number]
-        new = np.flatnonzero(np.isnan(table[0]).take(patterns, mode="clip"))
-        if len(new):
+        with self._learning:  # what another thread has learned by now need not be asked again
+            new = np.flatnonzero(~known.take(patterns, mode="clip"))
             distinct, first = np.unique(patterns[new], return_index=True)
-            rows = np.ascontiguousarray(columns[:, new[first]].T)
-            found = self._booster.predict(
-                rows, pred_contrib=True, start_iteration=tree.number, num_iteration=1, num_threads=1
-            )
-            table[:, distinct] = found[:, list(tree.features)].T
+            if len(distinct):
+                rows = np.ascontiguousarray(columns[:, new[first]].T)
+                found = self._booster.predict(
+                    rows, pred_contrib=True, start_iteration=tree.number, num_iteration=1, num_threads=1
+                )
+                self._shap[tree.number][:, distinct] = found[:, list(tree.features)].T
+                known[distinct] = True  # last: from now on others read them
 
 
 def _patterns(trees: tuple[_Tree, ...], columns: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from churnlab.operations.manifest import Manifest, params_version
 from churnlab.operations.promotion import training_id
 from churnlab.operations.provenance import project_root
 from churnlab.operations.run_log import RunLog
-from churnlab.operations.scoring import FARTHEST_DAYS, Provenance, write_scores
+from churnlab.operations.scoring import FARTHEST_DAYS, Provenance, Terms, write_scores
 from churnlab.operations.scratch import scratch
 from churnlab.operations.sinks.locks import exclusive
 from churnlab.operations.sinks.publication import Publication, RunIdentity, Sink
@@ -169,9 +169,7 @@ def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdenti
         scored = write_scores(
             found.orders,
             scorer,
-            day,
-            params.decisions,
-            source,
+            Terms(day, params.decisions, source),
             folder / "scores.parquet",
             Signals.of(found.customers, found.interactions, found.contacts),
             bucket_customers=params.engine.bucket_customers,

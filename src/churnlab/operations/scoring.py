@@ -109,36 +109,30 @@ class Terms:
 def write_scores(
     orders: ir.Table,
     scorer: Scorer,
-    as_of: date,
-    settings: Decisions,
-    source: Provenance,
+    terms: Terms,
     path: Path,
     signals: Signals = NOTHING,
     *,
     bucket_customers: int,
     told: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> int:
-    """Write one finite row per customer known on `as_of`, so many customers at a time.
+    """Write one finite row per customer known on the day, so many customers at a time.
 
     Parameters
     ----------
     orders
-        As written by ingest; rows after `as_of` are not looked at.
+        As written by ingest; rows after the day are not looked at.
     scorer
         The packaged model.
-    as_of
-        Last day that is known.
-    settings
-        The `decisions` section.
-    source
-        Written into every row.
+    terms
+        The day, and what is the same for everybody.
     path
         Parquet file with the columns of `SCORES`, sorted by customer_id; a row group per bucket.
         expected_next_order_date is the median date of the next order of a customer who is still buying; empty
         where that is over ten years away. Customers with returns only are scored by the purchase model as if
         their first return had been an order.
     signals
-        The optional tables; what they tell of days after `as_of` is not looked at.
+        The optional tables; what they tell of later days is not looked at.
     bucket_customers
         Bounds the memory; no score depends on it.
     told
@@ -152,10 +146,11 @@ def write_scores(
     Raises
     ------
     DataError
-        Nobody is known on `as_of`, a column or table that the model needs is not there, or the file cannot be
+        Nobody is known on the day, a column or table that the model needs is not there, or the file cannot be
         written.
     """
-    known, terms = orders.filter(orders.day <= as_of), Terms(as_of, settings, source)
+    as_of = terms.as_of
+    known = orders.filter(orders.day <= as_of)
     if is_on_spark(known):
         table = scored_table(known, scorer, terms, signals).cache()
         customers = table.count().to_pyarrow().as_py()
