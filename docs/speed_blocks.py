@@ -17,6 +17,7 @@ COMPARED = {
         "takes",
         "times as long as GROUP BY and LightGBM alone",
     ),
+    "cpus": ("fits of one model, on two threads", "one thread takes", "times as long"),
 }
 """Part to what is timed, and how its ratio is read."""
 
@@ -40,6 +41,19 @@ def growth(speed: Json, table: Table) -> str:
     rows = [(f"{run['customers']:,}", *_usage(run)) for run in part["runs"]]
     head = table(("Customers", "Seconds", "Peak memory, GiB"), rows, right=(0, 1, 2))
     return f"{head}\n\nTen times the lines take {part['ratio']:.1f} times as long."
+
+
+def training(speed: Json, table: Table) -> str:
+    """Each stage up to the fitted learners at two sizes."""
+    part = speed["parts"]["training"]
+    names = ("ingest", "features", "train-clv", "train-churn")
+    rows = []
+    for run in part["runs"]:
+        usages = [run["stages"][name] for name in names]
+        total = {name: pick(u[name] for u in usages) for name, pick in (("seconds", sum), ("peak_mb", max))}
+        rows.append((f"{run['customers']:,}", *(f"{u['seconds']:,.0f}" for u in usages), *_usage(total)))
+    head = table(("Customers", *names, "Together", "Peak memory, GiB"), rows, right=range(len(names) + 3))
+    return f"Seconds:\n\n{head}\n\nFive times the customers take {part['ratio']:.1f} times as long."
 
 
 def kills(faults: Json, table: Table) -> str:
@@ -86,5 +100,5 @@ def _machine(speed: Json) -> str:
     return f"Measured on {found['cores']} cores with {found['memory_gb']:.0f} GB of memory."
 
 
-OF_SPEED = {"ratios": ratios, "growth": growth}
+OF_SPEED = {"ratios": ratios, "growth": growth, "training": training}
 OF_FAULTS = {"kills": kills, "outages": outages}
