@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churnlab.config import Params
-from churnlab.decisions.priority import SCORE_COLUMNS, priority_list
+from churnlab.decisions.priority import SCORE_COLUMNS, priority_plan
 from churnlab.engine import read_parquet, write_parquet
 from churnlab.operations import tracking
 from churnlab.operations.provenance import project_root
@@ -23,7 +23,8 @@ from churnlab.pipelines._run import Workspace, main
 def run(params: Params) -> None:
     """outputs/scores.parquet → outputs/priority_list.parquet and .csv, reports/plan.json."""
     work = Workspace.of(params)
-    plan = priority_list(read_parquet(work.scores, SCORE_COLUMNS), params.decisions, reasons_in(work))
+    made = priority_plan(read_parquet(work.scores, SCORE_COLUMNS), params.decisions, reasons_in(work))
+    plan = made.contacts
     write_parquet(plan, work.priority_list)
     write_csv(plan, work.priority_list.with_suffix(".csv"))
     treated = plan[plan["group"] == "treated"]
@@ -32,8 +33,10 @@ def run(params: Params) -> None:
         "held_out": len(plan) - len(treated),
         "cost": round(float(treated["cost"].sum()), 2),
         "expected_net_benefit": round(float(treated["expected_net_benefit"].sum()), 2),
+        "gap": round(made.choice.gap, 6),
     }
-    write_json(summary, work.plan_summary)
+    prices = {f"price.{name}": round(price, 6) for name, price in made.choice.prices.items()}
+    write_json({**summary, **prices, "method": made.choice.method}, work.plan_summary)
     track(params, work, summary)
 
 

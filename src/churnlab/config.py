@@ -352,6 +352,14 @@ class Contact(Section):
     save_rate: Fraction
 
 
+class Quota(Section):
+    """At most so many contacts of one kind of customers."""
+
+    column: Literal["risk_label", "value_label", "lifecycle_type", "buying_style"]
+    value: str = Field(min_length=1)
+    most: int = Field(ge=0)
+
+
 class Decisions(Section):
     """Labels, contacts and the budget behind the priority list."""
 
@@ -359,9 +367,18 @@ class Decisions(Section):
     new_customer_days: Days
     budget: float = Field(ge=0)
     max_contacts: int = Field(ge=0)
+    channel_capacity: dict[str, Annotated[int, Field(ge=0)]] = {}
+    segment_quotas: list[Quota] = []
     control_share: float = Field(ge=0, lt=1)
     salt: str
     actions: dict[str, Contact] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _channels_are_used(self) -> Decisions:
+        unknown = set(self.channel_capacity) - {contact.channel for contact in self.actions.values()}
+        if unknown:
+            raise ValueError(f"channel_capacity: no action uses the channel {min(unknown)}")
+        return self
 
 
 class Report(Section):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from churnlab.config import Contact, Decisions
+from churnlab.decisions.optimiser import NOBODY, Choice, Limit, choose, priced
 
 LIST_COLUMNS = [
     "priority_rank",
@@ -35,6 +36,8 @@ SCORE_COLUMNS = [
     "clv",
     "risk_label",
     "value_label",
+    "lifecycle_type",
+    "buying_style",
     "horizon_days",
 ]
 Reasons = Callable[[pd.Series], pd.DataFrame]
@@ -42,7 +45,7 @@ MONEY_DIGITS = (
     6  # decimals where the dearest contact costs 1 to 10; fewer or more where it costs more or less
 )
 WHOLE_FROM = 1000  # money is told without decimals
-HALVINGS = 50  # of the bracket around the price of money
+NEARLY_NOTHING = 1e-9  # of the greatest benefit
 
 
 def net_benefit(churn_probability: np.ndarray, value_at_stake: np.ndarray, contact: Contact) -> np.ndarray:
@@ -115,43 +118,67 @@ def best_actions(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
     return options.taken(options.benefits.argmax(axis=1)).set_index(scores.index)
 
 
-def priority_list(scores: pd.DataFrame, settings: Decisions, reasons: Reasons | None = None) -> pd.DataFrame:
-    """The contacts that together are worth most within budget and capacity, best first.
+@dataclass(frozen=True)
+class Plan:
+    """Whom to contact with what, and how good that is.
 
-    Money has a price under a tight budget: each customer gets the action with the highest benefit less price
-    times cost, and the price is the lowest that the budget bears (Everett 1963, "Generalized Lagrange
-    multiplier method", Operations Research 11(3)). So a dear action may give way to a cheaper one than
-    :func:`best_actions` names. No contact with a net benefit of 0 or less is on the list.
+    Attributes
+    ----------
+    contacts
+        `LIST_COLUMNS`, sorted by priority_rank 1 … n: expected_net_benefit descending, ties by customer_id.
+    choice
+        Of the customers who are not held out: prices of the limits, and the gap to the best there can be.
+    """
+
+    contacts: pd.DataFrame
+    choice: Choice
+
+
+def priority_plan(scores: pd.DataFrame, settings: Decisions, reasons: Reasons | None = None) -> Plan:
+    """The contacts that together are worth most within the limits, best first.
+
+    Under a tight budget a dear action may give way to a cheaper one than :func:`best_actions` names. No
+    contact with a net benefit of 0 or less is on the list.
 
     Parameters
     ----------
     scores
         One row per customer: `SCORE_COLUMNS` (clv in money), and reasons (list of sentences, may be empty)
-        unless `reasons` tells them.
+        unless `reasons` tells them. lifecycle_type and buying_style are needed only where a quota names them.
     settings
-        Actions, budget (money), max_contacts, and the share held out untreated; held-out customers stay on
-        the list, marked `control`, and use up neither budget nor capacity.
+        Actions, the limits (budget in money, max_contacts, channel_capacity, segment_quotas), and the share
+        held out untreated; held-out customers stay on the list, marked `control`, and use up nothing.
     reasons
         Gives customer_id and reasons of the customer_id asked for: few are on the list, and reasons are long.
-
-    Returns
-    -------
-    DataFrame
-        `LIST_COLUMNS`, sorted by priority_rank 1 … n: expected_net_benefit descending, ties by customer_id.
     """
     people = scores.sort_values("customer_id", ignore_index=True)
     options = _Options.of(people, settings)
-    control = _Control(people["customer_id"], settings)
-    action, rows = _best_list(options, control, settings)
-    rows = np.sort(rows)
-    plan = people.loc[rows, SCORE_COLUMNS if reasons else [*SCORE_COLUMNS, "reasons"]]
+    limits = _limits(people, options, settings)
+    worthy = np.flatnonzero((options.benefits > 0).any(axis=1))
+    control = np.zeros(len(people), dtype=bool)
+    control[worthy] = held_out(people["customer_id"].iloc[worthy], settings)
+    choice = choose(np.where(control[:, None], 0.0, options.benefits), limits)
+    net = priced(options.benefits, limits, choice.prices)
+    net[options.benefits <= 0] = -np.inf
+    rows, theirs = _held_beside(net[worthy], choice.action[worthy], control[worthy])
+    action = choice.action.copy()
+    action[worthy[rows]] = theirs
+    rows = np.flatnonzero(action != NOBODY)
+    wanted = [name for name in SCORE_COLUMNS if name in people]
+    plan = people.loc[rows, wanted if reasons else [*wanted, "reasons"]]
     plan = plan.join(options.at(rows).taken(action[rows]).set_index(plan.index), validate="one_to_one")
     plan = plan.assign(group=np.where(control[rows], "control", "treated"))
     if reasons is not None:
         plan = plan.merge(reasons(plan["customer_id"]), on="customer_id", validate="one_to_one")
     plan = plan.sort_values("expected_net_benefit", ascending=False, kind="stable")
     plan = plan.assign(priority_rank=np.arange(1, len(plan) + 1, dtype=np.int64), why=_why(plan))
-    return plan[LIST_COLUMNS].reset_index(drop=True).astype({"group": "str", "why": "str"})
+    contacts = plan[LIST_COLUMNS].reset_index(drop=True).astype({"group": "str", "why": "str"})
+    return Plan(contacts, choice)
+
+
+def priority_list(scores: pd.DataFrame, settings: Decisions, reasons: Reasons | None = None) -> pd.DataFrame:
+    """The contacts of :func:`priority_plan`."""
+    return priority_plan(scores, settings, reasons).contacts
 
 
 def held_out(customer_id: pd.Series, settings: Decisions) -> np.ndarray:
@@ -159,19 +186,6 @@ def held_out(customer_id: pd.Series, settings: Decisions) -> np.ndarray:
     texts = settings.salt + "\x1f" + customer_id.astype(str)
     shares = [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64 for text in texts]
     return np.array(shares, dtype=np.float64) < settings.control_share
-
-
-class _Control:
-    """Who of all customers is held out, worked out for those asked about: few ever come near the list."""
-
-    def __init__(self, customer_id: pd.Series, settings: Decisions) -> None:
-        self._ids, self._settings = customer_id, settings
-        self._known = np.full(len(customer_id), -1, dtype=np.int8)  # 1: held out, 0: not
-
-    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        new = rows[self._known[rows] < 0]
-        self._known[new] = held_out(self._ids.iloc[new], self._settings)
-        return self._known[rows] == 1
 
 
 @dataclass(frozen=True)
@@ -215,59 +229,38 @@ class _Options:
         ).astype({"action": "str", "channel": "str"})
 
 
-def _best_list(options: _Options, control: _Control, settings: Decisions) -> tuple[np.ndarray, np.ndarray]:
-    """Everybody's action, and the rows on the list: of the prices tried, the one whose list is worth most."""
-    best, most = (np.zeros(len(options.stake), dtype=int), np.zeros(0, dtype=int)), -1.0
-    for price in _prices(options, control, settings):
-        action, rows = _listed(options, control, settings.max_contacts, price)
-        spent = np.cumsum(np.where(control[rows], 0.0, _picked(options.costs, action)[rows]))
-        rows = rows[np.round(spent, options.digits) <= settings.budget]
-        worth = float(_picked(options.benefits, action)[rows[~control[rows]]].sum())
-        if worth > most:
-            best, most = (action, rows), worth
-    return best
+def _limits(people: pd.DataFrame, options: _Options, settings: Decisions) -> list[Limit]:
+    """What the treated customers' contacts together must keep to."""
+    limits = [
+        Limit("budget", options.costs, settings.budget),
+        Limit("max_contacts", np.ones((1, 1)), settings.max_contacts),
+    ]
+    for channel, most in settings.channel_capacity.items():
+        limits.append(
+            Limit(f"channel_capacity.{channel}", (options.channels == channel)[None, :] * 1.0, most)
+        )
+    for quota in settings.segment_quotas:
+        among = (people[quota.column] == quota.value).to_numpy(float)[:, None]
+        limits.append(Limit(f"segment_quotas.{quota.column}={quota.value}", among, quota.most))
+    return limits
 
 
-def _prices(options: _Options, control: _Control, settings: Decisions) -> Sequence[float]:
-    """Prices around the one at which the list just costs the budget; 0 alone where the budget is ample."""
+def _held_beside(net: np.ndarray, action: np.ndarray, control: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The held-out customers who would be on the list, and their actions.
 
-    def dear(price: float) -> bool:
-        action, rows = _listed(options, control, settings.max_contacts, price)
-        return float(_picked(options.costs, action)[rows[~control[rows]]].sum()) > settings.budget
-
-    if not dear(0.0):
-        return (0.0,)
-    paid = options.costs > 0
-    low, high = 0.0, float(np.max(options.benefits[paid] / options.costs[paid]))
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if dear(middle) else (low, middle)
-    return (0.0, low, high)
-
-
-def _listed(
-    options: _Options, control: _Control, max_contacts: int, price: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Everybody's action at a price of money, and the rows that capacity allows, most beneficial first."""
-    net = options.benefits - price * options.costs
-    action = net.argmax(axis=1)
-    gain = _picked(net, action)
-    enough = 2 * max_contacts + 1  # in most cases: beside the treated there are those held out
-    while True:
-        order = _foremost(gain, enough)
-        treated = np.cumsum(~control[order])
-        if enough >= len(gain) or (len(treated) and treated[-1] > max_contacts):
-            return action, order[treated <= max_contacts]
-        enough *= 4
-
-
-def _foremost(gain: np.ndarray, least: int) -> np.ndarray:
-    """Rows of the so many highest gains above 0, and of all equal to the last of them; the highest first."""
-    rows = np.flatnonzero(gain > 0)
-    if len(rows) > least:
-        last = np.partition(gain[rows], -least)[-least]
-        rows = rows[gain[rows] >= last]
-    return rows[np.argsort(-gain[rows], kind="stable")]
+    Everybody is put in the order of what they are worth after prices. Held out beside the list are those who
+    come before the first customer left untreated after the last one treated.
+    """
+    best = net.argmax(axis=1)
+    gain = _picked(net, best)
+    worthy = np.flatnonzero(gain >= -NEARLY_NOTHING * np.abs(net).max(initial=0.0))
+    order = worthy[np.argsort(-gain[worthy], kind="stable")]
+    treated = np.flatnonzero(~control[order] & (action[order] != NOBODY))
+    passed = np.flatnonzero(~control[order] & (action[order] == NOBODY))
+    passed = passed[passed > treated[-1]] if len(treated) else passed
+    rows = order[: passed[0]] if len(passed) else order
+    rows = rows[control[rows]]
+    return rows, best[rows]
 
 
 def _picked(values: np.ndarray, action: np.ndarray) -> np.ndarray:

@@ -1,0 +1,148 @@
+"""Choices within limits. Authorities: every choice tried out, integer and linear programming by HiGHS."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+
+from churnlab.decisions import optimiser
+from churnlab.decisions.optimiser import NOBODY, Choice, Limit, choose, priced
+
+CHANNELS = np.array([0, 1, 1])
+
+
+def drawn(seed: int, n: int, tightness: float = 0.3) -> tuple[np.ndarray, list[Limit]]:
+    """Benefits of three actions, some below 0, and limits that leave room for a part of what is worth it."""
+    rng = np.random.default_rng(seed)
+    p, stake = rng.beta(5, 2, (n, 1)), rng.gamma(0.6, 60.0, (n, 1))
+    saved, paid, fixed = np.array([0.15, 0.08, 0.03]), np.array([0.0, 2.5, 0.0]), np.array([4.0, 0.1, 0.1])
+    benefits = np.round(p * saved * (stake - paid) - (1 - p) * paid - fixed, 6)
+    costs = np.round(fixed + paid * (p * saved + 1 - p), 6)
+    segment = rng.integers(0, 3, (n, 1))
+    return benefits, [
+        Limit("budget", costs, tightness * 0.8 * n),
+        Limit("contacts", np.ones((1, 1)), np.ceil(tightness * n)),
+        Limit("first channel", (CHANNELS == 0)[None, :] * 1.0, np.ceil(tightness * n / 6)),
+        Limit("segment", (segment == 1) * 1.0, np.ceil(tightness * n / 8)),
+    ]
+
+
+def verified(choice: Choice, benefits: np.ndarray, limits: list[Limit]) -> float:
+    """What the choice is worth; every limit, and what it says of itself, is counted out anew."""
+    spent, worth = dict.fromkeys((limit.name for limit in limits), 0.0), 0.0
+    for customer, action in enumerate(choice.action):
+        if action == NOBODY:
+            continue
+        assert benefits[customer, action] > 0
+        worth += benefits[customer, action]
+        for limit in limits:
+            spent[limit.name] += np.broadcast_to(limit.use, benefits.shape)[customer, action]
+    for limit in limits:
+        assert spent[limit.name] <= limit.most * (1 + 1e-6)
+        assert choice.prices[limit.name] >= 0
+    assert choice.worth == pytest.approx(worth, rel=1e-12)
+    assert choice.bound >= worth * (1 - 1e-12)
+    return worth
+
+
+def as_program(benefits: np.ndarray, limits: list[Limit]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    n, actions = benefits.shape
+    one_each = np.kron(np.eye(n), np.ones(actions))
+    uses = [np.broadcast_to(limit.use, benefits.shape).ravel() for limit in limits]
+    return benefits.ravel(), np.vstack([one_each, *uses]), np.append(np.ones(n), [x.most for x in limits])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 5), st.floats(0.0, 1.0))
+def test_no_choice_of_all_is_worth_more(seed, n, tightness):
+    benefits, limits = drawn(seed, n, tightness)
+    worth = verified(choose(benefits, limits), benefits, limits)
+    best = 0.0
+    for tried in product(range(-1, 3), repeat=n):
+        options = [(customer, action) for customer, action in enumerate(tried) if action >= 0]
+        if all(sum(np.broadcast_to(x.use, benefits.shape)[o] for o in options) <= x.most for x in limits):
+            best = max(best, sum(benefits[option] for option in options))
+    assert worth == pytest.approx(best, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("tightness", [0.05, 0.3, 0.9])
+def test_small_bases_are_solved_as_by_integer_programming(seed, tightness):
+    benefits, limits = drawn(seed, 120, tightness)
+    choice = choose(benefits, limits)
+    worth = verified(choice, benefits, limits)
+    values, rows, most = as_program(benefits, limits)
+    found = milp(
+        -values,
+        constraints=LinearConstraint(rows, ub=most),
+        integrality=np.ones(len(values)),
+        bounds=Bounds(0, 1),
+    )
+    assert choice.method == "exact"
+    assert worth == pytest.approx(-found.fun, rel=1e-5)
+    assert choice.bound == pytest.approx(worth, rel=1e-5)
+
+
+@pytest.mark.parametrize("tightness", [0.02, 0.2, 0.6])
+def test_prices_alone_come_near_enough(tightness, monkeypatch):
+    """Where too much is left open to be searched to the end."""
+    monkeypatch.setattr(optimiser, "CORE_OPTIONS", 0)
+    benefits, limits = drawn(3, 20_000, tightness)
+    choice = choose(benefits, limits)
+    verified(choice, benefits, limits)
+    assert choice.method == "lagrangian"
+    assert 0 < choice.gap <= 0.005
+
+
+def test_prices_are_those_of_linear_programming():
+    """The dual of the relaxed problem: by HiGHS, and by what one more unit brings."""
+    benefits, limits = drawn(5, 300)
+    choice = choose(benefits, limits)
+    values, rows, most = as_program(benefits, limits)
+    relaxed = linprog(-values, rows, most, bounds=(0, 1))
+    assert choice.bound <= -relaxed.fun * (1 + 1e-7)
+    more = most.copy()
+    for place, limit in enumerate(limits):
+        step = 0.01 * limit.most
+        more[300 + place] = limit.most + step
+        gained = relaxed.fun - linprog(-values, rows, more, bounds=(0, 1)).fun
+        more[300 + place] = limit.most
+        less = most.copy()
+        less[300 + place] -= step
+        lost = linprog(-values, rows, less, bounds=(0, 1)).fun - relaxed.fun
+        assert gained - 1e-6 <= choice.prices[limit.name] * step <= lost + 1e-6
+
+
+def test_nothing_scarce_has_no_price_and_everybody_their_best():
+    benefits, limits = drawn(6, 200, tightness=10.0)
+    choice = choose(benefits, limits)
+    best = benefits.argmax(axis=1)
+    assert (choice.action == np.where(benefits.max(axis=1) > 0, best, NOBODY)).all()
+    assert set(choice.prices.values()) == {0.0}
+    assert (choice.method, choice.gap) == ("exact", 0.0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([2.0**-20, 1e-3, 1e6]))
+def test_the_unit_of_money_changes_no_choice(seed, unit):
+    benefits, limits = drawn(seed, 150)
+    other = [Limit(x.name, x.use * unit, x.most * unit) if x.name == "budget" else x for x in limits]
+    one, scaled = choose(benefits, limits), choose(benefits * unit, other)
+    assert scaled.worth == pytest.approx(one.worth * unit, rel=1e-6)
+    assert scaled.prices["budget"] == pytest.approx(one.prices["budget"], rel=1e-3, abs=1e-3)
+
+
+def test_nobody_worth_it():
+    choice = choose(np.array([[-1.0, 0.0]]), [Limit("contacts", np.ones((1, 1)), 5)])
+    assert (choice.action.tolist(), choice.worth, choice.bound, choice.gap) == ([NOBODY], 0.0, 0.0, 0.0)
+
+
+def test_benefits_after_prices_by_hand():
+    """5 - 2 * 0.5 - 3 = 1 and 4 - 2 * 1 - 3 = -1."""
+    limits = [Limit("money", np.array([[0.5, 1.0]]), 1.0), Limit("contacts", np.ones((1, 1)), 1.0)]
+    assert priced(np.array([[5.0, 4.0]]), limits, {"money": 2.0, "contacts": 3.0}).tolist() == [[1.0, -1.0]]
