@@ -63,7 +63,7 @@ BUSY = 0.5  # of the executors' time: the rest goes to waiting for the driver an
 COMPARED = {"roc_auc": "AUC", "log_loss": "Log loss", "normalised_gini": "Gini of spend"}
 PARAMETER = re.compile(
     r"^(?P<indent> *)(?P<key>\w+):"
-    r'(?: +(?P<value>"(?:[^"\\]|\\.)*"|\[[^\]]*\]|\{.*\}|[^#\s][^#]*?))?'
+    r'(?: +(?P<value>"(?:[^"\\]|\\.)*"|\[[^\]]*\]|\{[^}]*\}|[^#\s][^#]*?))?'
     r"(?: +# *(?P<comment>.*))?\s*$"
 )
 
