@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from churnlab.config import Params
 from churnlab.decisions.priority import SCORE_COLUMNS, priority_plan
+from churnlab.decisions.sensitivity import sensitivities
 from churnlab.engine import read_parquet, write_parquet
 from churnlab.operations import tracking
 from churnlab.operations.provenance import project_root
@@ -23,7 +24,8 @@ from churnlab.pipelines._run import Workspace, main
 def run(params: Params) -> None:
     """outputs/scores.parquet → outputs/priority_list.parquet and .csv, reports/plan.json."""
     work = Workspace.of(params)
-    made = priority_plan(read_parquet(work.scores, SCORE_COLUMNS), params.decisions, reasons_in(work))
+    scores = read_parquet(work.scores, SCORE_COLUMNS)
+    made = priority_plan(scores, params.decisions, reasons_in(work))
     plan = made.contacts
     write_parquet(plan, work.priority_list)
     write_csv(plan, work.priority_list.with_suffix(".csv"))
@@ -36,7 +38,14 @@ def run(params: Params) -> None:
         "gap": round(made.choice.gap, 6),
     }
     prices = {f"price.{name}": round(price, 6) for name, price in made.choice.prices.items()}
-    write_json({**summary, **prices, "method": made.choice.method}, work.plan_summary)
+    present = treated[["customer_id", "action"]]
+    others = {
+        f"{one.assumption} x {one.factor}": {
+            name: round(value, 6) for name, value in one.to_dict().items() if isinstance(value, float)
+        }
+        for one in sensitivities(scores, params.decisions, present)
+    }
+    write_json({**summary, **prices, "method": made.choice.method, "sensitivity": others}, work.plan_summary)
     track(params, work, summary)
 
 

@@ -160,7 +160,8 @@ def priority_plan(scores: pd.DataFrame, settings: Decisions, reasons: Reasons | 
     choice = choose(np.where(control[:, None], 0.0, options.benefits), limits)
     net = priced(options.benefits, limits, choice.prices)
     net[options.benefits <= 0] = -np.inf
-    rows, theirs = _held_beside(net[worthy], choice.action[worthy], control[worthy])
+    least = -NEARLY_NOTHING * float(options.benefits.max(initial=0.0))
+    rows, theirs = _held_beside(net[worthy], choice.action[worthy], control[worthy], least)
     action = choice.action.copy()
     action[worthy[rows]] = theirs
     rows = np.flatnonzero(action != NOBODY)
@@ -245,15 +246,17 @@ def _limits(people: pd.DataFrame, options: _Options, settings: Decisions) -> lis
     return limits
 
 
-def _held_beside(net: np.ndarray, action: np.ndarray, control: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _held_beside(
+    net: np.ndarray, action: np.ndarray, control: np.ndarray, least: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The held-out customers who would be on the list, and their actions.
 
-    Everybody is put in the order of what they are worth after prices. Held out beside the list are those who
-    come before the first customer left untreated after the last one treated.
+    Who is worth `least` after prices is put in the order of that worth. Held out beside the list are those
+    who come before the first customer left untreated after the last one treated.
     """
     best = net.argmax(axis=1)
     gain = _picked(net, best)
-    worthy = np.flatnonzero(gain >= -NEARLY_NOTHING * np.abs(net).max(initial=0.0))
+    worthy = np.flatnonzero(gain >= least)
     order = worthy[np.argsort(-gain[worthy], kind="stable")]
     treated = np.flatnonzero(~control[order] & (action[order] != NOBODY))
     passed = np.flatnonzero(~control[order] & (action[order] == NOBODY))
