@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churnlab.config import Params
+from churnlab.config import Decisions, Params
 from churnlab.decisions.priority import SCORE_COLUMNS, priority_list
 from churnlab.engine import read_parquet, write_parquet
 from churnlab.operations import tracking
 from churnlab.operations.provenance import project_root
 from churnlab.operations.recording import record_execution, run_key
+from churnlab.operations.save_rates_file import in_force
 from churnlab.operations.sinks.csv_files import write_csv
 from churnlab.pipelines._files import read_json, write_json
 from churnlab.pipelines._record import execution_files, plots_page
@@ -22,7 +24,8 @@ from churnlab.pipelines._run import Workspace, main
 
 def run(params: Params) -> None:
     """outputs/scores.parquet → outputs/priority_list.parquet and .csv, reports/plan.json."""
-    work = Workspace.of(params)
+    work, assumed = Workspace.of(params), params.decisions
+    params = in_force(params)
     plan = priority_list(read_parquet(work.scores, SCORE_COLUMNS), params.decisions, reasons_in(work))
     write_parquet(plan, work.priority_list)
     write_csv(plan, work.priority_list.with_suffix(".csv"))
@@ -33,8 +36,21 @@ def run(params: Params) -> None:
         "cost": round(float(treated["cost"].sum()), 2),
         "expected_net_benefit": round(float(treated["expected_net_benefit"].sum()), 2),
     }
-    write_json(summary, work.plan_summary)
+    learned = learned_rates(assumed, params.decisions)
+    write_json({**summary, **({"learned_save_rates": learned} if learned else {})}, work.plan_summary)
     track(params, work, summary)
+
+
+def learned_rates(assumed: Decisions, in_force: Decisions) -> dict[str, float]:
+    """Save rates that are not the assumed ones, by action; on stdout as well, where a file of them is named."""
+    rates = {name: contact.save_rate for name, contact in in_force.actions.items()}
+    learned = {name: rate for name, rate in rates.items() if rate != assumed.actions[name].save_rate}
+    if assumed.learned_effects is not None:
+        told = (
+            f"{name} {rate:.1%} {'learned' if name in learned else 'assumed'}" for name, rate in rates.items()
+        )
+        sys.stdout.write(f"Save rates: {', '.join(told)}\n")
+    return learned
 
 
 def reasons_in(work: Workspace) -> Callable[[pd.Series], pd.DataFrame]:
