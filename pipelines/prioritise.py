@@ -41,9 +41,9 @@ def run(params: Params) -> None:
     track(params, work, summary)
 
 
-def learned_rates(assumed: Decisions, in_force: Decisions) -> dict[str, float]:
-    """Save rates that are not the assumed ones, by action; on stdout as well, where a file of them is named."""
-    rates = {name: contact.save_rate for name, contact in in_force.actions.items()}
+def learned_rates(assumed: Decisions, used: Decisions) -> dict[str, float]:
+    """Save rates that are not the assumed ones, by action; on stdout too, where a file names them."""
+    rates = {name: contact.save_rate for name, contact in used.actions.items()}
     learned = {name: rate for name, rate in rates.items() if rate != assumed.actions[name].save_rate}
     if assumed.learned_effects is not None:
         told = (

@@ -254,8 +254,8 @@ def measure(
     plan_date: Annotated[
         list[str] | None,
         typer.Option(
-            help="The as_of of each --plan in turn, YYYY-MM-DD; needed where scores.parquet of the same run is "
-            "not beside it."
+            help="The as_of of each --plan in turn, YYYY-MM-DD; needed where scores.parquet of the same run "
+            "is not beside it."
         ),
     ] = None,
     as_of: Annotated[

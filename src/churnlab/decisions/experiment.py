@@ -214,8 +214,8 @@ def _contrast(cells: _Cells, values: np.ndarray, used: int) -> _Contrast:
     variances = [side.variance(both) * lost for side in sides]
     total = sum(variances)
     uncertain = sum(v**2 / min(side.df + BORROWED, free) for v, side in zip(variances, sides, strict=True))
-    df = total**2 / uncertain if uncertain else float(free)
-    return _Contrast(sides[0].mean, sides[1].mean, variances[0], variances[1], df)
+    df = min(total**2 / uncertain, free) if uncertain else free
+    return _Contrast(sides[0].mean, sides[1].mean, variances[0], variances[1], float(df))
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,9 @@ def _require_one_experiment(plans: Sequence[Plan]) -> None:
 def _require_over(plan: Plan, day: date) -> None:
     if day < plan.last_day:
         raise DataError(
-            f"{plan.path}: its {plan.horizon_days} days after {plan.as_of} are not over, for {day} is the last "
-            f"day known: wait until {plan.last_day} is in the data, or say with --as-of what day is known"
+            f"{plan.path}: its {plan.horizon_days} days after {plan.as_of} are not over, for {day} is the "
+            f"last day known: wait until {plan.last_day} is in the data, "
+            "or say with --as-of which day is known"
         )
 
 
@@ -177,8 +178,8 @@ def _notes(rows: pd.DataFrame, params: Params) -> list[str]:
     else:
         share = reached.groupby("group")["contacted"].mean()
         said.append(
-            f"By the contacts table {share.get('treated', 0.0):.0%} of those to be treated were contacted, and "
-            f"{share.get('control', 0.0):.0%} of those held out; all count as assigned"
+            f"By the contacts table {share.get('treated', 0.0):.0%} of those to be treated were contacted, "
+            f"and {share.get('control', 0.0):.0%} of those held out; all count as assigned"
         )
     unknown = sorted(set(rows["action"]) - set(params.decisions.actions))
     if unknown:

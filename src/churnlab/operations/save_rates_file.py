@@ -17,7 +17,7 @@ DEFAULT = Path("params/effects.json")
 
 
 def in_force(params: Params) -> Params:
-    """The parameters with the learned save rates of `decisions.learned_effects`; as they are where it is null.
+    """The parameters with the save rates of `decisions.learned_effects`; as they are where it is null.
 
     Raises
     ------

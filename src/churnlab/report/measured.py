@@ -66,7 +66,7 @@ def _table(effects: pd.DataFrame) -> Table:
     return table
 
 
-def _with_interval(row: dict[str, Any], factor: float, form: str) -> tuple[str, str]:
+def _with_interval(row: dict[Any, Any], factor: float, form: str) -> tuple[str, str]:
     if pd.isna(row["difference"]):
         return "-", "-"
     low, high = (format(factor * row[end], form) for end in ("low", "high"))
