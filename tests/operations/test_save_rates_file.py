@@ -29,7 +29,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_named_nowhere_nothing_changes(small_log: Any) -> None:
-    assert in_force(small_log.params) is small_log.params
+    params = small_log.params
+    assert in_force(params) is params
 
 
 def test_named_it_replaces_save_rates_alone(small_log: Any, tmp_path: Path) -> None:

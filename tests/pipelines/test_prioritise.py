@@ -52,5 +52,5 @@ def test_learned_rates_make_the_list_that_they_would_make_if_assumed(
     assert learned[1] == {**by_hand[1], "learned_save_rates": LEARNED}
     assert "learned_save_rates" not in assumed[1]
     assert quiet == ""
-    said = "personal_call 50.0% learned, win_back_offer 8.0% assumed, thank_you 1.0% learned"
+    said = "personal_call 50.0% learned, thank_you 1.0% learned, win_back_offer 8.0% assumed"
     assert capsys.readouterr().out == f"Save rates: {said}\n"
