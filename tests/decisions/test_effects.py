@@ -156,7 +156,7 @@ def test_shares_contacted_by_hand():
     assert (found["contacted_treated"], found["contacted_control"]) == (0.5, 0.25)
 
 
-@hypothesis_settings(max_examples=10, deadline=None)
+@hypothesis_settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_the_order_of_rows_decides_nothing(seed):
     made = rows(seed, n=60)
@@ -166,7 +166,7 @@ def test_the_order_of_rows_decides_nothing(seed):
     )
 
 
-@hypothesis_settings(max_examples=10, deadline=None)
+@hypothesis_settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 10**6), unit=st.sampled_from([1e-3, 42_000.0, 1e9]))
 def test_the_unit_of_money_decides_nothing(seed, unit):
     made = rows(seed, n=120)

@@ -143,14 +143,14 @@ def test_detectable_difference_of_large_groups_is_the_textbooks():
     assert found.detectable / found.se == pytest.approx(1.6449 + 0.8416, abs=2e-3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_the_order_of_rows_decides_nothing(seed):
     rows = pd.concat([drawn(seed), drawn(seed + 1, n=40).assign(as_of="2024-06-01")], ignore_index=True)
     assert compare(rows.sample(frac=1, random_state=seed), "net_spend") == compare(rows, "net_spend")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10**6), unit=st.sampled_from([1e-6, 0.37, 42_000.0, 1e9]))
 def test_another_unit_of_money_changes_the_unit_only(seed, unit):
     rows = drawn(seed)
@@ -160,7 +160,7 @@ def test_another_unit_of_money_changes_the_unit_only(seed, unit):
         assert getattr(scaled, name) == pytest.approx(getattr(found, name) * unit, rel=1e-7, abs=1e-9 * unit)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10**6), shift=st.floats(-100, 100))
 def test_an_effect_on_everybody_treated_is_found_whole(seed, shift):
     rows = drawn(seed)

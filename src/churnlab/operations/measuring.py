@@ -173,7 +173,8 @@ def _notes(rows: pd.DataFrame, params: Params) -> list[str]:
     reached = rows.dropna(subset="contacted")
     if reached.empty:
         said.append(
-            "The contacts table has nobody of these days: whether the lists were followed is not known"
+            "No contacts of these days are on record (data.contacts): whether the lists were followed "
+            "is not known"
         )
     else:
         share = reached.groupby("group")["contacted"].mean()

@@ -21,7 +21,8 @@ COLUMNS = (
     "90 %",
     "spend",
     "90 %",
-    "return on spend",
+    "return",
+    "90 %",
 )
 
 
@@ -61,7 +62,7 @@ def _table(effects: pd.DataFrame) -> Table:
             f"{kept['n_control']:,}",
             *_with_interval(kept, 100, "+.1f"),
             *_with_interval(spend, 1, "+,.2f"),
-            _shown(spend["return_on_spend"], "+.0%"),
+            *_return(spend),
         )
     return table
 
@@ -73,8 +74,10 @@ def _with_interval(row: dict[Any, Any], factor: float, form: str) -> tuple[str, 
     return format(factor * row["difference"], form), f"{low} to {high}"
 
 
-def _shown(value: float, form: str) -> str:
-    return "-" if pd.isna(value) else format(value, form)
+def _return(row: dict[Any, Any]) -> tuple[str, str]:
+    if pd.isna(row["return_on_spend"]):
+        return "-", "-"
+    return f"{row['return_on_spend']:+.0%}", f"{row['return_low']:+.0%} to {row['return_high']:+.0%}"
 
 
 def _warnings(effects: pd.DataFrame) -> list[str]:
