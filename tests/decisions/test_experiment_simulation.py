@@ -83,7 +83,7 @@ def followed(rng, rate, price, treated, save_rate: float, more_orders: float) ->
     done, before = np.where(treated, treated_orders, orders), rng.poisson(rate)
     return pd.DataFrame(
         {
-            "customer_id": [f"c{k:05d}" for k in range(n)],
+            "customer_id": np.arange(n),
             "group": np.where(treated, "treated", "control"),
             "retained": (done > 0).astype(float),
             "net_spend": spent(rng, done, price),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -95,16 +96,20 @@ class Adjusted:
             values={name: values[kept] for name, values in self.values.items()},
         )
 
+    @cached_property
+    def _cells(self) -> _Cells:
+        return _Cells.of(self.rows)
+
     def mean_of_treated(self, column: str) -> float:
         """Of a column as it stands, dates weighted as in comparisons; NaN where nothing is compared."""
-        cells = _Cells.of(self.rows)
+        cells = self._cells
         if not cells.weight.any():
             return math.nan
         return _Side.of(cells, cells.treated, self.rows[column].to_numpy(float)).mean
 
     def compare(self, outcome: str) -> Comparison:
         """Treated against control among these rows; see :func:`compare`."""
-        cells = _Cells.of(self.rows)
+        cells = self._cells
         if not cells.weight.any():
             return Comparison(*((self.rows["group"] == group).sum() for group in ("treated", "control")))
         found = _contrast(cells, self.values[outcome], self.used)
