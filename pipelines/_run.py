@@ -35,6 +35,8 @@ class Workspace:
         self.gates = reports / "gates.json"
         self.profile = reports / "profile.json"
         self.profile_page = reports / "profile.html"
+        self.measured = reports / "measure.parquet"
+        self.measured_summary = reports / "measure.json"
         self.metrics = reports / "metrics.json"
         self.backtest = reports / "backtest.parquet"
         self.comparison = reports / "comparison.parquet"

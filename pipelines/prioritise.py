@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churnlab.config import Params
+from churnlab.config import Decisions, Params
 from churnlab.decisions.priority import SCORE_COLUMNS, priority_plan
 from churnlab.decisions.sensitivity import sensitivities
 from churnlab.engine import read_parquet, write_parquet
 from churnlab.operations import tracking
 from churnlab.operations.provenance import project_root
 from churnlab.operations.recording import record_execution, run_key
+from churnlab.operations.save_rates_file import in_force
 from churnlab.operations.sinks.csv_files import write_csv
 from churnlab.pipelines._files import read_json, write_json
 from churnlab.pipelines._record import execution_files, plots_page
@@ -23,7 +26,8 @@ from churnlab.pipelines._run import Workspace, main
 
 def run(params: Params) -> None:
     """outputs/scores.parquet → outputs/priority_list.parquet and .csv, reports/plan.json."""
-    work = Workspace.of(params)
+    work, assumed = Workspace.of(params), params.decisions
+    params = in_force(params)
     scores = read_parquet(work.scores, SCORE_COLUMNS)
     made = priority_plan(scores, params.decisions, reasons_in(work))
     plan = made.contacts
@@ -37,16 +41,40 @@ def run(params: Params) -> None:
         "expected_net_benefit": round(float(treated["expected_net_benefit"].sum()), 2),
         "gap": round(made.choice.gap, 6),
     }
-    prices = {f"price.{name}": round(price, 6) for name, price in made.choice.prices.items()}
-    present = treated[["customer_id", "action"]]
-    others = {
-        f"{one.assumption} x {one.factor}": {
-            name: round(value, 6) for name, value in one.to_dict().items() if isinstance(value, float)
-        }
-        for one in sensitivities(scores, params.decisions, present)
-    }
-    write_json({**summary, **prices, "method": made.choice.method, "sensitivity": others}, work.plan_summary)
+    further: dict[str, Any] = {f"price.{name}": round(x, 6) for name, x in made.choice.prices.items()}
+    further["method"] = made.choice.method
+    further["sensitivity"] = other_assumptions(scores, params.decisions, treated)
+    if learned := learned_rates(assumed, params.decisions):
+        further["learned_save_rates"] = learned
+    write_json({**summary, **further}, work.plan_summary)
     track(params, work, summary)
+
+
+def other_assumptions(
+    scores: pd.DataFrame, settings: Decisions, treated: pd.DataFrame
+) -> dict[str, dict[str, float]]:
+    """What would be different, by assumption and factor."""
+    return {
+        f"{one.assumption} x {one.factor}": {
+            "kept_on_list": round(one.kept_on_list, 6),
+            "kept_action": round(one.kept_action, 6),
+            "best_benefit": round(one.best_benefit, 2),
+            "present_benefit": round(one.present_benefit, 2),
+        }
+        for one in sensitivities(scores, settings, treated[["customer_id", "action"]])
+    }
+
+
+def learned_rates(assumed: Decisions, used: Decisions) -> dict[str, float]:
+    """Save rates that are not the assumed ones, by action; on stdout too, where a file names them."""
+    rates = {name: contact.save_rate for name, contact in used.actions.items()}
+    learned = {name: rate for name, rate in rates.items() if rate != assumed.actions[name].save_rate}
+    if assumed.learned_effects is not None:
+        told = (
+            f"{name} {rate:.1%} {'learned' if name in learned else 'assumed'}" for name, rate in rates.items()
+        )
+        sys.stdout.write(f"Save rates: {', '.join(told)}\n")
+    return learned
 
 
 def reasons_in(work: Workspace) -> Callable[[pd.Series], pd.DataFrame]:

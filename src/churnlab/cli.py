@@ -246,6 +246,69 @@ def profile(
         typer.echo(folder / path.name)
 
 
+@app.command()
+def measure(
+    plan: Annotated[
+        list[Path], typer.Option(help="A priority list of the past, Parquet or CSV; may be repeated.")
+    ],
+    plan_date: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The as_of of each --plan in turn, YYYY-MM-DD; needed where scores.parquet of the same run "
+            "is not beside it."
+        ),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Last day that is known, YYYY-MM-DD; the data's last day.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for measure.parquet and measure.json; the workspace's reports."),
+    ] = None,
+    write_effects: Annotated[
+        bool,
+        typer.Option(
+            "--write-effects",
+            help="Write what was learned to decisions.learned_effects or params/effects.json.",
+        ),
+    ] = False,
+    params: ParamsFile = DEFAULT_PARAMS,
+) -> None:
+    """Compare treated with held-out customers of past lists: what each action kept, and whether it paid."""
+    from rich.console import Console
+
+    from churnlab.config import read_params
+    from churnlab.engine import write_parquet
+    from churnlab.operations.measuring import measure_source
+    from churnlab.operations.plans import read_plan
+    from churnlab.operations.save_rates_file import DEFAULT, write_save_rates
+    from churnlab.pipelines._files import write_json
+    from churnlab.pipelines._run import Workspace
+    from churnlab.report.measured import show
+
+    settings = read_params(params)
+    work = Workspace.of(settings)
+    if plan_date and len(plan_date) != len(plan):
+        _fail(
+            f"--plan-date: {len(plan_date)} for {len(plan)} of --plan: name one for each, in the same order"
+        )
+    days = [_day(text, "--plan-date") for text in plan_date] if plan_date else [None] * len(plan)
+    horizon, last = settings.features.horizon_days, None if as_of is None else _day(as_of, "--as-of")
+    plans = [read_plan(file, horizon, day) for file, day in zip(plan, days, strict=True)]
+    measured = measure_source(settings, plans, last, work.landing)
+    folder = out or work.measured.parent
+    write_parquet(measured.found.table, folder / work.measured.name)
+    write_json(measured.to_dict(), folder / work.measured_summary.name)
+    show(measured, Console(highlight=False))
+    written = [folder / work.measured.name, folder / work.measured_summary.name]
+    if write_effects:
+        rates = Path(settings.decisions.learned_effects or DEFAULT).expanduser()
+        write_save_rates(measured.found.save_rates, measured.plans, rates)
+        written.append(rates)
+    for path in written:
+        typer.echo(path)
+
+
 @models.command("list")
 def list_models(params: ParamsFile = DEFAULT_PARAMS) -> None:
     """Every version, newest first, with its aliases and its gains over BTYD alone."""

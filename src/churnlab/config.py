@@ -371,6 +371,8 @@ class Decisions(Section):
     segment_quotas: list[Quota] = []
     control_share: float = Field(ge=0, lt=1)
     salt: str
+    learned_effects: str | None = None
+    effect_prior_sd: float = Field(default=0.05, gt=0, le=1)
     actions: dict[str, Contact] = Field(min_length=1)
 
     @model_validator(mode="after")

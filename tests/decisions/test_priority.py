@@ -18,7 +18,6 @@ from churnlab.decisions.priority import (
     expected_cost,
     held_out,
     net_benefit,
-    priority_list,
     priority_plan,
     value_at_stake,
 )
@@ -69,6 +68,10 @@ def test_what_a_customer_who_may_be_gone_has_at_stake_by_hand():
 def drawn(seed: int, n: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     return customers(rng.uniform(0.05, 0.99, n), rng.gamma(0.7, 40.0, n))
+
+
+def priority_list(scores, settings, reasons=None) -> pd.DataFrame:
+    return priority_plan(scores, settings, reasons).contacts
 
 
 def treated(plan: pd.DataFrame) -> pd.DataFrame:

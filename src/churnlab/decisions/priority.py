@@ -177,11 +177,6 @@ def priority_plan(scores: pd.DataFrame, settings: Decisions, reasons: Reasons | 
     return Plan(contacts, choice)
 
 
-def priority_list(scores: pd.DataFrame, settings: Decisions, reasons: Reasons | None = None) -> pd.DataFrame:
-    """The contacts of :func:`priority_plan`."""
-    return priority_plan(scores, settings, reasons).contacts
-
-
 def held_out(customer_id: pd.Series, settings: Decisions) -> np.ndarray:
     """Who is in the control group: by a salted digest, so never by the order of rows, runs or actions."""
     texts = settings.salt + "\x1f" + customer_id.astype(str)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -41,10 +41,6 @@ class Sensitivity:
     kept_action: float
     best_benefit: float
     present_benefit: float
-
-    def to_dict(self) -> dict[str, str | float]:
-        """As JSON-ready values."""
-        return asdict(self)
 
 
 def sensitivities(scores: pd.DataFrame, settings: Decisions, present: pd.DataFrame) -> list[Sensitivity]:

@@ -23,6 +23,7 @@ from churnlab.operations.manifest import Manifest, params_version
 from churnlab.operations.promotion import training_id
 from churnlab.operations.provenance import project_root
 from churnlab.operations.run_log import RunLog
+from churnlab.operations.save_rates_file import in_force
 from churnlab.operations.scoring import FARTHEST_DAYS, Provenance, Terms, write_scores
 from churnlab.operations.scratch import scratch
 from churnlab.operations.sinks.locks import exclusive
@@ -155,7 +156,7 @@ def publish_source(
 
 def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdentity:
     """scores.parquet and quarantine.parquet in `folder`, everything else in `manifest`."""
-    params = job.params
+    params = in_force(job.params)
     with manifest.step("model"), log.step("model"):
         fetched = _fetched(job)
         scorer = Scorer.load(fetched.folder)
