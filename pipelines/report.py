@@ -15,9 +15,11 @@ from rich.table import Table
 
 from churnlab.config import Params
 from churnlab.decisions.key_figures import key_figures
+from churnlab.decisions.shop_report import shop_report
 from churnlab.engine import connect, read_parquet, write_text
 from churnlab.features.gates import Gate, sentences
 from churnlab.models.scorer import Scorer
+from churnlab.pipelines._figures import labels, write_figures
 from churnlab.pipelines._files import ingested, read_json
 from churnlab.pipelines._record import figures
 from churnlab.pipelines._run import Workspace, main
@@ -40,12 +42,15 @@ COUNTED = ("customer_id", "churn_probability", "p_alive", "clv", "risk_label", "
 
 
 def run(params: Params) -> None:
-    """Everything written so far → outputs/report.html."""
+    """Everything written so far → outputs/report.html, and the shop's figures as tables and JSON."""
     work = Workspace.of(params)
     found = ingested(work)
     scores, plan = read_parquet(work.scores, COUNTED), read_parquet(work.priority_list)
     best = most_valuable(scores, work)
-    orders = connect(params.engine).read_parquet(work.orders)
+    con = connect(params.engine)
+    orders = con.read_parquet(work.orders)
+    shop = shop_report(orders, found.first_day, found.as_of, labels(con, work))
+    write_figures(shop, work.key_figures_table, work.retention_cohorts, work.key_figures)
     summary = {name.removeprefix("rows_"): value for name, value in found.summary.items()}
     context = ReportContext(
         title=params.report.title,
@@ -54,6 +59,7 @@ def run(params: Params) -> None:
         horizon_days=params.features.horizon_days,
         data_summary={**summary, "reasons": found.summary["quarantined_by_reason"]},
         key_figures=[key_figures(orders, found.as_of, days) for days in (365, None)],
+        shop=shop,
         risk_value=risk_value(scores),
         scores=best,
         metrics=read_parquet(work.comparison),

@@ -309,6 +309,37 @@ def measure(
         typer.echo(path)
 
 
+@app.command()
+def figures(
+    params: ParamsFile = DEFAULT_PARAMS,
+    start: Annotated[
+        str | None, typer.Option("--from", help="First day, YYYY-MM-DD; the first of the data.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="Last day, YYYY-MM-DD; the last of the data.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the two tables and the JSON; outputs/figures.")
+    ] = None,
+) -> None:
+    """Key figures of any period of the ingested orders: by month, cohort and segment; stage, concentration."""
+    from churnlab.config import read_params
+    from churnlab.pipelines._figures import figures_of, write_figures
+    from churnlab.pipelines._run import Workspace
+
+    settings = read_params(params)
+    first, last = _day(start, "--from") if start else None, _day(end, "--to") if end else None
+    found = figures_of(settings, first, last)
+    work = Workspace.of(settings)
+    folder = out or work.key_figures_table.parent / "figures"
+    files = [
+        folder / path.name for path in (work.key_figures_table, work.retention_cohorts, work.key_figures)
+    ]
+    write_figures(found, *files)
+    for line in (found.stage.sentence, found.concentration.sentence, found.matrix.sentence, *files):
+        typer.echo(line)
+
+
 @models.command("list")
 def list_models(params: ParamsFile = DEFAULT_PARAMS) -> None:
     """Every version, newest first, with its aliases and its gains over BTYD alone."""

@@ -39,15 +39,16 @@ def key_figures(orders: ir.Table, as_of: date, days: int | None = 365) -> dict[s
     known = orders.filter(orders.day <= as_of)
     window = known if days is None else known.filter(known.day > as_of - timedelta(days=days))
     counts = _counts(window)
-    customers, placed, revenue = counts["customers"], counts["orders"], counts["revenue"]
+    return {"period_start": _start(known, as_of, days), "period_end": as_of, **counts, **rates(**counts)}
+
+
+def rates(customers: int, orders: int, repeat_customers: int, revenue: float) -> dict[str, float | None]:
+    """The four figures of counts and money; None where there is no purchase."""
     return {
-        "period_start": _start(known, as_of, days),
-        "period_end": as_of,
-        **counts,
-        "repeat_customer_rate": counts["repeat_customers"] / customers if customers else None,
-        "purchase_frequency": placed / customers if customers else None,
-        "average_order_value": revenue / placed if placed else None,
-        "customer_value": (placed / customers) * (revenue / placed) if customers else None,
+        "repeat_customer_rate": repeat_customers / customers if customers else None,
+        "purchase_frequency": orders / customers if customers else None,
+        "average_order_value": revenue / orders if orders else None,
+        "customer_value": (orders / customers) * (revenue / orders) if customers else None,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,21 +89,28 @@ def shop_figures(orders: ir.Table, return_line_share: float) -> Figures:
         revenue=revenue,
         average_order_value=revenue / len(values),
         order_values=named(QUANTILES, np.quantile(values, QUANTILES).tolist()),
-        top_shares=_concentration(bought["net"].to_numpy()),
+        top_shares=top_shares(bought["net"].to_numpy()),
         return_line_share=return_line_share,
         return_money_share=float(each["returned"].sum()) / sold if sold > 0 else 0.0,
     )
 
 
-def _concentration(net: np.ndarray) -> dict[str, float]:
-    """Share of the money that the best customers bring; nothing where none brings any."""
+def top_shares(net: np.ndarray, shares: Sequence[float] = TOP_SHARES) -> dict[str, float]:
+    """Share of the money that the best customers bring; nothing where none brings any.
+
+    Parameters
+    ----------
+    net
+        Net money of each customer; what is below 0 counts as 0.
+    shares
+        Of the customers, each from 0 to 1; at least one customer, and of a part of one none.
+    """
     money = np.sort(np.maximum(net, 0.0))[::-1]
     total = money.sum()
     if total <= 0:
         return {}
-    # at least one customer, and of a part of one none
-    counts = [max(int(share * len(money) + 1e-9), 1) for share in TOP_SHARES]
-    return named(TOP_SHARES, [float(money[:n].sum() / total) for n in counts])
+    counts = [max(int(share * len(money) + 1e-9), 1) for share in shares]
+    return named(shares, [float(money[:n].sum() / total) for n in counts])
 
 
 def months(orders: ir.Table) -> tuple[Month, ...]:

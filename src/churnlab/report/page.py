@@ -13,8 +13,11 @@ import plotly.graph_objects as go
 from jinja2 import Environment
 from markupsafe import Markup
 
+from churnlab.decisions.shop_report import ShopReport
+from churnlab.decisions.shop_stage import NOT_SEEN
 from churnlab.report import formats
 from churnlab.report.figures import piece, plotly_script
+from churnlab.report.shop_charts import shop_charts
 from churnlab.report.tables import VALUES, MetricRow, matrix, metric_table
 from churnlab.report.templating import environment
 
@@ -40,6 +43,8 @@ class ReportContext:
         `first_day`, `last_day` (dates), `customers`, `orders` (counts).
     key_figures
         Dictionaries of :func:`churnlab.decisions.key_figures.key_figures`, the most important period first.
+    shop
+        Cohorts, concentration, stage and matrix; None leaves the section out.
     risk_value
         Frame of :func:`churnlab.report.tables.risk_value`.
     scores
@@ -77,6 +82,7 @@ class ReportContext:
     top_rows: int = 50
     notes: Sequence[str] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
+    shop: ShopReport | None = None
 
 
 def render(context: ReportContext) -> str:
@@ -84,6 +90,7 @@ def render(context: ReportContext) -> str:
 
     No file, font or script is loaded from elsewhere, and equal input gives equal text.
     """
+    charts = shop_charts(context.shop) if context.shop else {}
     return (
         _environment(context)
         .get_template("report.html.j2")
@@ -97,7 +104,10 @@ def render(context: ReportContext) -> str:
             priority=_records(context.priority_list.head(context.top_rows)),
             top_customers=_records(context.scores),
             figures=[piece(figure, name) for name, figure in context.figures.items()],
-            plotly_script=plotly_script() if context.figures else Markup(""),
+            shop=context.shop,
+            shop_figures=[piece(figure, f"shop-{name}") for name, figure in charts.items()],
+            dominant=NOT_SEEN,
+            plotly_script=plotly_script() if context.figures or charts else Markup(""),
         )
     )
 
