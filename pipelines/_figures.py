@@ -41,13 +41,13 @@ def figures_of(params: Params, start: date | None, end: date | None) -> ShopRepo
     work = Workspace.of(params)
     found = ingested(work)
     first, last = start or found.first_day, end or found.as_of
-    if first > last:
-        raise DataError(f"--from {first} is after --to {last}: name the earlier day first")
-    if first < found.first_day or last > found.as_of:
+    if not (found.first_day <= first <= found.as_of and found.first_day <= last <= found.as_of):
         raise DataError(
             f"{first} to {last} reaches beyond the data ({found.first_day} to {found.as_of}): "
             "name days in between with --from and --to"
         )
+    if first > last:
+        raise DataError(f"--from {first} is after --to {last}: name the earlier day first")
     if not work.orders.is_file():
         raise DataError(f"{work.orders}: is not there: run churnlab ingest")
     con = connect(params.engine)

@@ -322,7 +322,7 @@ def figures(
         Path | None, typer.Option(help="Folder for the two tables and the JSON; outputs/figures.")
     ] = None,
 ) -> None:
-    """Key figures of any period of the ingested orders: by month, cohort and segment; stage, concentration."""
+    """Key figures of any period of the ingested orders, by month, cohort and segment; cohorts; stage."""
     from churnlab.config import read_params
     from churnlab.pipelines._figures import figures_of, write_figures
     from churnlab.pipelines._run import Workspace

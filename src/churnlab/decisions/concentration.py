@@ -89,4 +89,4 @@ def _sentence(shares: dict[str, float]) -> str:
         meaning = "they come first, but the rest is too large to leave alone"
     else:
         meaning = "revenue is spread widely, so what reaches many customers counts more than care for a few"
-    return f"The best 20 % of the customers bring {fifth:.0%} of the revenue: {meaning}."
+    return f"The best 20% of the customers bring {fifth:.0%} of the revenue: {meaning}."

@@ -59,7 +59,8 @@ def figure_table(orders: ir.Table, start: date, end: date, scores: ir.Table | No
         if scores is not None and name in scores.columns:
             parts.append(_figures(_joined(rows, scores, name), name))
     table = pd.concat(parts, ignore_index=True)
-    periods = [_period(row.dimension, row.value, first, end) for row in table.itertuples()]
+    named = zip(table["dimension"], table["value"], strict=True)
+    periods = [_period(dimension, value, first, end) for dimension, value in named]
     table["period_start"], table["period_end"] = zip(*periods, strict=True)
     return table[COLUMNS]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from churnlab.decisions.figure_table import cohorts
@@ -67,7 +68,7 @@ def retention_triangle(orders: ir.Table, end: date) -> pd.DataFrame:
     filled = grid.join(found, on=keys, validate="one_to_one")
     filled = filled.fillna({"active_customers": 0, "revenue": 0.0})
     filled = filled.astype(
-        {name: "int64" for name in ("months_since", "customers", "active_customers")}
+        dict.fromkeys(("months_since", "customers", "active_customers"), "int64")
         | {"cohort": "str", "month": "str", "revenue": "float64"}
     )
     return filled.assign(retention=filled["active_customers"] / filled["customers"])[TRIANGLE]
@@ -163,5 +164,7 @@ def _of(counted: pd.DataFrame) -> FirstOrders:
         returned=returned,
         return_rate=returned / customers if customers else None,
         returners=int(back["n"].sum()),
-        median_days_to_second=float(back["gap"].repeat(back["n"]).median()) if len(back) else None,
+        median_days_to_second=float(np.median(np.repeat(back["gap"].to_numpy(), back["n"].to_numpy())))
+        if len(back)
+        else None,
     )

@@ -46,7 +46,7 @@ class ShopReport:
     matrix: ValueFrequency
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it: dates as text, numbers of `DIGITS` significant digits, None for what is undefined."""
+        """As JSON holds it: dates as text, `DIGITS` significant digits, None for what is undefined."""
         whole = self.table[self.table["dimension"] == "all"].drop(columns=["dimension", "value"])
         parts = self.table[self.table["dimension"] != "all"]
         told = {

@@ -29,7 +29,7 @@ CLOSED = (
 )
 BUDGET = {
     "start_up": "put most of the budget into winning customers, and make the first order a good one",
-    "traction": "keep winning customers, and use part of the budget to bring first-time buyers to a second order",
+    "traction": "keep winning customers, and use part of the budget to bring new ones to a second order",
     "steady_growth": "split the budget between winning customers and keeping them",
     "established": "put most of the budget into keeping customers, the most valuable ones at risk first",
 }

@@ -115,7 +115,7 @@ def _sentence(focus: str | None) -> str:
         )
     if focus == "basket":
         return (
-            "Build baskets first: customers with frequent but small orders hold more to win, if their baskets "
-            "were as large as the best customers', than rare orders do."
+            "Build baskets first: customers with frequent but small orders hold more to win, if those "
+            "were as large as the best customers' orders, than rare orders do."
         )
     return "Nothing tells frequency and baskets apart: too few customers stand in either field."

@@ -34,7 +34,7 @@ def cohort_figure(triangle: pd.DataFrame) -> go.Figure:
         ("Months since the first purchase", ""),
     )
     later = triangle[triangle["months_since"].between(1, AGES)]
-    wide = later.pivot(index="cohort", columns="months_since", values="retention").tail(COHORTS) * 100
+    wide = later.set_index(["cohort", "months_since"])["retention"].unstack().tail(COHORTS) * 100  # noqa: PD010
     written = "%{z:.0f}" if wide.shape[1] <= WRITTEN else None
     figure.add_heatmap(
         x=wide.columns.tolist(),
@@ -57,7 +57,7 @@ def curve_figure(triangle: pd.DataFrame, curve: pd.DataFrame) -> go.Figure:
     """One thin line per cohort, and all cohorts together."""
     figure = styled(
         "How retention settles",
-        "Share of customers who bought in a month; thin lines are cohorts, the bold one is all together",
+        "Share that bought in the month; thin: cohorts, bold: all together",
         ("Months since the first purchase", "Bought in the month (%)"),
     )
     newest = sorted(triangle["cohort"].unique())[-COHORTS:]
