@@ -17,7 +17,7 @@ import pytest
 from churnlab.config import Contact, Params
 from churnlab.data.ingestion import ingest
 from churnlab.decisions.key_figures import key_figures
-from churnlab.decisions.priority import priority_list
+from churnlab.decisions.priority import priority_plan
 from churnlab.engine import connect, read_parquet, write_parquet
 from churnlab.operations.nightly import Job, score_source
 from churnlab.operations.sinks.csv_files import write_csv
@@ -131,7 +131,7 @@ def through(request: Any, small_log: Any, small_model: Path, tmp_path_factory: A
     con = connect(params.engine)
     orders = ingest(con, params.data).orders
     scores = read_parquet(folder / "scores.parquet")
-    contacts = priority_list(scores, params.decisions)
+    contacts = priority_plan(scores, params.decisions).contacts
     write_parquet(contacts, folder / "list.parquet")
     write_csv(contacts, folder / "list.csv")
     quarantine = read_parquet(folder / "quarantine.parquet")

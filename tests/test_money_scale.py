@@ -13,7 +13,7 @@ import pytest
 
 from churnlab.config import Decisions, Params
 from churnlab.data.ingestion import ingest
-from churnlab.decisions.priority import money_digits, priority_list
+from churnlab.decisions.priority import money_digits, priority_plan
 from churnlab.engine import connect, read_parquet
 from churnlab.evaluation.backtest import fit_scorer
 from churnlab.operations.nightly import Job, score_source
@@ -71,7 +71,7 @@ def run(small_log: Any, folder: Path, unit: str) -> Shop:
     scorer, _ = fit_scorer(orders, small_log.TRAINED_ON, 60, params, "small")
     scorer.save(folder / "model")
     scores = read_parquet(score_source(Job(params, None, str(folder / "model")), folder / "out"))
-    return Shop(float(factor), scores, priority_list(scores, params.decisions))
+    return Shop(float(factor), scores, priority_plan(scores, params.decisions).contacts)
 
 
 @pytest.fixture(scope="module")
