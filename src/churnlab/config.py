@@ -350,14 +350,24 @@ class Contact(Section):
     contact_cost: float = Field(ge=0)
     incentive_cost: float = Field(ge=0)
     save_rate: Fraction
+    control_share: float | None = Field(default=None, ge=0, lt=1)
 
 
 class Quota(Section):
-    """At most so many contacts of one kind of customers."""
+    """Contacts of one kind of customers: so many at most, and at least so many as far as limits allow."""
 
     column: Literal["risk_label", "value_label", "lifecycle_type", "buying_style"]
     value: str = Field(min_length=1)
-    most: int = Field(ge=0)
+    most: int | None = Field(default=None, ge=0)
+    least: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Quota:
+        if self.most is None and not self.least:
+            raise ValueError("name most or least")
+        if self.most is not None and self.least > self.most:
+            raise ValueError("least is more than most: lower it")
+        return self
 
 
 class Decisions(Section):
