@@ -46,6 +46,7 @@ class Workspace:
         self.manifest = reports / "manifest.json"
         self.scores = outputs / "scores.parquet"
         self.priority_list = outputs / "priority_list.parquet"
+        self.verdicts = outputs / "verdicts.parquet"
         self.key_figures = reports / "key_figures.json"
         self.key_figures_table = outputs / "key_figures.parquet"
         self.retention_cohorts = outputs / "retention_cohorts.parquet"

@@ -25,7 +25,7 @@ from churnlab.pipelines._run import Workspace, main
 
 
 def run(params: Params) -> None:
-    """outputs/scores.parquet → outputs/priority_list.parquet and .csv, reports/plan.json."""
+    """outputs/scores.parquet → outputs/priority_list.parquet and .csv, verdicts.parquet, reports/plan.json."""
     work, assumed = Workspace.of(params), params.decisions
     params = in_force(params)
     scores = read_parquet(work.scores, SCORE_COLUMNS)
@@ -33,6 +33,7 @@ def run(params: Params) -> None:
     plan = made.contacts
     write_parquet(plan, work.priority_list)
     write_csv(plan, work.priority_list.with_suffix(".csv"))
+    write_parquet(made.verdicts, work.verdicts)
     treated = plan[plan["group"] == "treated"]
     summary = {
         "contacts": len(treated),
@@ -43,11 +44,36 @@ def run(params: Params) -> None:
     }
     further: dict[str, Any] = {f"price.{name}": round(x, 6) for name, x in made.choice.prices.items()}
     further["method"] = made.choice.method
+    further["by_action"] = totals(plan)
+    further["left_out"] = left_out(made.verdicts)
+    if made.choice.missed:
+        further["missed"] = made.choice.missed
     further["sensitivity"] = other_assumptions(scores, params.decisions, treated)
     if learned := learned_rates(assumed, params.decisions):
         further["learned_save_rates"] = learned
     write_json({**summary, **further}, work.plan_summary)
     track(params, work, summary)
+
+
+def totals(plan: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """What each action on the list comes to; the channel is that of its contacts."""
+    told: dict[str, dict[str, Any]] = {}
+    for (action, channel), rows in plan.groupby(["action", "channel"], sort=True):
+        treated = rows[rows["group"] == "treated"]
+        told[str(action)] = {
+            "channel": channel,
+            "contacts": len(treated),
+            "held_out": len(rows) - len(treated),
+            "cost": round(float(treated["cost"].sum()), 2),
+            "expected_net_benefit": round(float(treated["expected_net_benefit"].sum()), 2),
+        }
+    return told
+
+
+def left_out(verdicts: pd.DataFrame) -> dict[str, int]:
+    """How many scored customers are not on the list, by reason."""
+    counts = verdicts.loc[verdicts["decision"] == "left_out", "reason"].value_counts()
+    return {str(reason): int(count) for reason, count in sorted(counts.items()) if count}
 
 
 def other_assumptions(

@@ -112,6 +112,8 @@ def test_every_parameter_is_told() -> None:
     told = dict(re.findall(r"(?m)^\| `([\w.]+)` \| `(.*?)` \|", text_of(ROOT / "docs" / "params.md")))
     written = {name: yaml.safe_load(value.replace("\\|", "|")) for name, value in told.items()}
     known = flat(read_params(ROOT / "params.yaml").model_dump(mode="json"))
+    # an action may leave out what it takes from elsewhere
+    known = {k: v for k, v in known.items() if v is not None or not k.startswith("decisions.actions.")}
     assert flat(written).keys() == known.keys()
     for name, value in flat(written).items():
         assert str(value) == str(known[name]), name

@@ -197,6 +197,20 @@ def audit(
 
 
 @app.command()
+def why(
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER_ID")],
+    params: ParamsFile = DEFAULT_PARAMS,
+) -> None:
+    """Why a customer is on the newest priority list, or is not, in plain words."""
+    from churnlab.config import read_params
+    from churnlab.pipelines._run import Workspace
+    from churnlab.pipelines._why import said
+
+    for line in said(Workspace.of(read_params(params)), customer):
+        typer.echo(line)
+
+
+@app.command()
 def backtest(
     out: Annotated[Path, typer.Option(help="Parquet file for the forecasts.")],
     cutoff: Annotated[list[str], typer.Option(help="Last day that is known, YYYY-MM-DD; may be repeated.")],

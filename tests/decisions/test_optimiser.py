@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from churnlab.decisions import optimiser
-from churnlab.decisions.optimiser import NOBODY, Choice, Limit, choose, priced
+from churnlab.decisions.optimiser import NOBODY, Choice, Floor, Limit, choose, priced
 
 CHANNELS = np.array([0, 1, 1])
 
@@ -146,3 +147,83 @@ def test_benefits_after_prices_by_hand():
     """5 - 2 * 0.5 - 3 = 1 and 4 - 2 * 1 - 3 = -1."""
     limits = [Limit("money", np.array([[0.5, 1.0]]), 1.0), Limit("contacts", np.ones((1, 1)), 1.0)]
     assert priced(np.array([[5.0, 4.0]]), limits, {"money": 2.0, "contacts": 3.0}).tolist() == [[1.0, -1.0]]
+
+
+def with_floors(seed: int, n: int, tightness: float) -> tuple[np.ndarray, list[Limit], list[Floor]]:
+    """Floors that ask for more than would be chosen freely, of two kinds that overlap."""
+    benefits, limits = drawn(seed, n, tightness)
+    rng = np.random.default_rng(seed + 1)
+    among = rng.random((2, n)) < 0.4
+    floors = [
+        Floor("first", among[0], int(0.25 * tightness * n)),
+        Floor("second", among[1], int(0.2 * tightness * n)),
+    ]
+    return benefits, limits, floors
+
+
+def counted(choice: Choice, floor: Floor) -> int:
+    return sum(action != NOBODY for action, one in zip(choice.action, floor.among, strict=True) if one)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 5), st.floats(0.0, 1.0), st.integers(0, 3), st.integers(0, 3))
+def test_no_choice_of_all_keeps_floors_better(seed, n, tightness, first, second):
+    """Every choice tried out: the first floor as well as can be, then the second, then the worth."""
+    benefits, limits, floors = with_floors(seed, n, tightness)
+    floors = [replace(floors[0], least=first), replace(floors[1], least=second)]
+    choice = choose(benefits, limits, floors)
+    worth = verified(choice, benefits, limits)
+    best = (0, 0, 0.0)
+    for tried in product(range(-1, 3), repeat=n):
+        options = [(customer, action) for customer, action in enumerate(tried) if action >= 0]
+        if any(benefits[option] <= 0 for option in options):
+            continue
+        if all(sum(np.broadcast_to(x.use, benefits.shape)[o] for o in options) <= x.most for x in limits):
+            kept = [min(f.least, sum(bool(f.among[c]) for c, _ in options)) for f in floors]
+            best = max(best, (*kept, sum(benefits[option] for option in options)))
+    kept = [min(floor.least, counted(choice, floor)) for floor in floors]
+    assert kept == [*best[:2]]
+    assert worth == pytest.approx(best[2], abs=1e-6)
+    assert choice.missed == {
+        f.name: f.least - counted(choice, f) for f in floors if counted(choice, f) < f.least
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_floors_as_by_integer_programming(seed):
+    benefits, limits, floors = with_floors(seed, 120, 0.3)
+    choice = choose(benefits, limits, floors)
+    worth = verified(choice, benefits, limits)
+    values, rows, most = as_program(benefits, limits)
+    values = np.where(values > 0, values, -1e6)
+    least = np.array([np.repeat(floor.among, 3) * -1.0 for floor in floors])
+    found = milp(
+        -values,
+        constraints=LinearConstraint(
+            np.vstack([rows, least]), ub=np.append(most, [-floor.least for floor in floors])
+        ),
+        integrality=np.ones(len(values)),
+        bounds=Bounds(0, 1),
+    )
+    assert found.success and not choice.missed
+    assert worth == pytest.approx(-found.fun, rel=1e-5)
+
+
+def test_floors_of_many_customers_are_kept_by_prices(monkeypatch):
+    monkeypatch.setattr(optimiser, "CORE_OPTIONS", 0)
+    benefits, limits, floors = with_floors(3, 20_000, 0.2)
+    floors = [replace(floor, least=2_500) for floor in floors]
+    free, choice = choose(benefits, limits), choose(benefits, limits, floors)
+    verified(choice, benefits, limits)
+    assert any(counted(free, floor) < floor.least for floor in floors)
+    assert all(counted(choice, floor) >= floor.least for floor in floors)
+    assert 0 < choice.gap <= 0.005 and not choice.missed
+
+
+def test_a_floor_beyond_what_there_is_takes_all_of_them():
+    """Two are among, one of them is not worth it: one is contacted, and two of three are missing."""
+    benefits = np.array([[2.0], [-1.0], [9.0]])
+    floor = Floor("few", np.array([True, True, False]), 3)
+    choice = choose(benefits, [Limit("contacts", np.ones((1, 1)), 1)], [floor])
+    assert choice.action.tolist() == [0, NOBODY, NOBODY]
+    assert choice.missed == {"few": 2}

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from churnlab.config import Contact, Decisions
+from churnlab.decisions.holdout import draws
 from churnlab.decisions.priority import (
     LIST_COLUMNS,
     best_actions,
     expected_cost,
-    held_out,
     net_benefit,
     priority_plan,
     value_at_stake,
@@ -72,6 +72,10 @@ def drawn(seed: int, n: int) -> pd.DataFrame:
 
 def priority_list(scores, settings, reasons=None) -> pd.DataFrame:
     return priority_plan(scores, settings, reasons).contacts
+
+
+def held_out(customer_id: pd.Series, settings: Decisions) -> np.ndarray:
+    return draws(customer_id, settings.salt) < settings.control_share
 
 
 def treated(plan: pd.DataFrame) -> pd.DataFrame:

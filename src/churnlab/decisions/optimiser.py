@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,8 @@ SLACK = 1e-9  # of a limit: what sums may be off by
 ROUNDS = 40
 CORE_OPTIONS = 4_000  # left open by the bound, solved to the end
 CORE_NODES = 2_000  # of the search tree: a count, unlike a time, ends at the same place everywhere
+DEAREST_FLOOR = 1e3  # of the greatest benefit: what a contact that a floor asks for may displace
+NEARLY_NOTHING = 1e-9  # of a contact
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,25 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Floor:
+    """At least `least` contacts of some customers, as far as the limits allow.
+
+    Attributes
+    ----------
+    name
+        What it is told by.
+    among
+        Whether each customer is one of them: (customers,).
+    least
+        Contacts.
+    """
+
+    name: str
+    among: np.ndarray
+    least: int
+
+
+@dataclass(frozen=True)
 class Choice:
     """What was chosen.
 
@@ -51,13 +72,16 @@ class Choice:
     action
         Column of each customer's action; `NOBODY`: none.
     prices
-        Name of each limit → what one unit more of it would bring, in the unit of the benefits.
+        Name of each limit → what one unit more of it would bring, in the unit of the benefits; of each floor,
+        what one contact less would.
     worth
         Sum of the benefits chosen.
     bound
         No choice within the limits is worth more.
     method
         `exact` where it was searched to the end, `lagrangian` where prices chose.
+    missed
+        Name of each floor that cannot be kept → contacts that are missing.
     """
 
     action: np.ndarray
@@ -65,6 +89,7 @@ class Choice:
     worth: float
     bound: float
     method: Literal["exact", "lagrangian"]
+    missed: dict[str, int] = field(default_factory=dict)
 
     @property
     def gap(self) -> float:
@@ -72,7 +97,7 @@ class Choice:
         return max(self.bound - self.worth, 0.0) / self.bound if self.bound > 0 else 0.0
 
 
-def choose(benefits: np.ndarray, limits: Sequence[Limit]) -> Choice:
+def choose(benefits: np.ndarray, limits: Sequence[Limit], floors: Sequence[Floor] = ()) -> Choice:
     """Maximise the sum of benefits, one action per customer at most.
 
     Every limit has a price, and every customer gets the action that is worth most after prices, or none
@@ -88,51 +113,103 @@ def choose(benefits: np.ndarray, limits: Sequence[Limit]) -> Choice:
         the earlier action, comes first.
     limits
         What contacts use.
+    floors
+        Contacts that come before all others. Where there are not so many worth making within the limits,
+        there are as many as there can be, of the floor named first before those of later ones.
     """
+    found = _choice(benefits, limits, floors)
+    if found.missed:
+        possible = _possible(benefits, limits, floors)
+        found = _choice(benefits, limits, possible)
+        missed = {
+            floor.name: floor.least - _counted(found.action, floor)
+            for floor in floors
+            if _counted(found.action, floor) < floor.least
+        }
+        found = replace(found, missed=missed)
+    return found
+
+
+def _possible(benefits: np.ndarray, limits: Sequence[Limit], floors: Sequence[Floor]) -> list[Floor]:
+    """The floors, as high as they can be kept."""
+    kept: list[Floor] = []
+    for floor in floors:
+        count = np.where(floor.among[:, None], 1.0, NEARLY_NOTHING / len(benefits))
+        most = _choice(np.where(benefits > 0, count, 0.0), limits, kept)
+        kept.append(replace(floor, least=min(floor.least, _counted(most.action, floor))))
+    return kept
+
+
+def _counted(action: np.ndarray, floor: Floor) -> int:
+    return int(np.count_nonzero((action != NOBODY) & floor.among))
+
+
+def _choice(benefits: np.ndarray, limits: Sequence[Limit], floors: Sequence[Floor]) -> Choice:
     unit = float(benefits.max(initial=0.0))
+    names = [*(limit.name for limit in limits), *(floor.name for floor in floors)]
+    action = np.full(len(benefits), NOBODY)
     if unit <= 0.0:
-        return Choice(
-            np.full(len(benefits), NOBODY), {limit.name: 0.0 for limit in limits}, 0.0, 0.0, "exact"
-        )
+        missed = {floor.name: floor.least for floor in floors if floor.least}
+        return Choice(action, dict.fromkeys(names, 0.0), 0.0, 0.0, "exact", missed)
     rows = np.flatnonzero((benefits > 0).any(axis=1))
     own = [limit.of(rows) for limit in limits]
-    problem = _Problem.of(benefits[rows] / unit, own)
+    asked = [replace(floor, among=floor.among[rows]) for floor in floors]
+    problem = _Problem.of(benefits[rows] / unit, own, asked)
     prices, bound = _prices(problem)
     chosen = _filled(problem, prices)
     chosen, bound, method = _searched(problem, prices, chosen, bound)
-    action = np.full(len(benefits), NOBODY)
     action[rows] = chosen
     taken = np.flatnonzero(action != NOBODY)
     worth = float(benefits[taken, action[taken]].sum())
-    told = {
-        limit.name: float(p / s * unit) for limit, p, s in zip(limits, prices, problem.scales, strict=True)
-    }
-    return Choice(action, told, worth, max(bound * unit, worth), method)
+    told = {name: float(p / s * unit) for name, p, s in zip(names, prices, problem.scales, strict=True)}
+    missed = {floor.name: floor.least - _counted(action, floor) for floor in floors}
+    missed = {name: missing for name, missing in missed.items() if missing > 0}
+    return Choice(action, told, worth, max(bound * unit, worth), method, missed)
 
 
-def priced(benefits: np.ndarray, limits: Sequence[Limit], prices: dict[str, float]) -> np.ndarray:
+def priced(
+    benefits: np.ndarray, limits: Sequence[Limit], prices: dict[str, float], floors: Sequence[Floor] = ()
+) -> np.ndarray:
     """Benefits less what their use of the limits is worth, (customers, actions)."""
     net = benefits.astype(float)
     for limit in limits:
         net -= prices[limit.name] * limit.use
+    for floor in floors:
+        net += prices[floor.name] * floor.among[:, None]
     return net
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """Benefits of 1 at most, and limits whose greatest use is 1."""
+    """Benefits of 1 at most, and limits whose greatest use is 1; floors are limits turned round, and last."""
 
     benefits: np.ndarray
     uses: list[np.ndarray]
     caps: np.ndarray
     scales: np.ndarray
+    floors: tuple[Floor, ...]
 
     @classmethod
-    def of(cls, benefits: np.ndarray, limits: Sequence[Limit]) -> _Problem:
+    def of(cls, benefits: np.ndarray, limits: Sequence[Limit], floors: Sequence[Floor]) -> _Problem:
         scales = np.array([float(limit.use.max(initial=0.0)) or 1.0 for limit in limits])
         uses = [limit.use / scale for limit, scale in zip(limits, scales, strict=True)]
         caps = np.array([limit.most / scale for limit, scale in zip(limits, scales, strict=True)])
-        return cls(benefits, uses, caps, scales)
+        return cls(
+            benefits=np.where(benefits > 0, benefits, -np.inf),
+            uses=[*uses, *(-1.0 * floor.among[:, None] for floor in floors)],
+            caps=np.append(caps, [-float(floor.least) for floor in floors]),
+            scales=np.append(scales, np.ones(len(floors))),
+            floors=tuple(floors),
+        )
+
+    @property
+    def limits(self) -> slice:
+        """Of `uses` and `caps`, those of limits."""
+        return slice(0, len(self.uses) - len(self.floors))
+
+    def is_kept(self, action: np.ndarray) -> bool:
+        """Every floor."""
+        return all(_counted(action, floor) >= floor.least for floor in self.floors)
 
     def net(self, prices: np.ndarray) -> np.ndarray:
         net = self.benefits.copy()
@@ -161,7 +238,8 @@ def _prices(problem: _Problem) -> tuple[np.ndarray, float]:
     count = len(problem.caps)
     best, lowest = np.zeros(count), np.inf
     prices, cuts, heights = np.zeros(count), [], []
-    dearest = [_dearest(problem.benefits, use) for use in problem.uses]
+    dearest = [_dearest(problem.benefits, use) for use in problem.uses[problem.limits]]
+    dearest += [DEAREST_FLOOR] * len(problem.floors)
     for _ in range(MOST_CUTS):
         bound, slope = problem.relaxed(prices)
         if bound < lowest:
@@ -186,29 +264,42 @@ def _dearest(benefits: np.ndarray, use: np.ndarray) -> float:
 
 
 def _filled(problem: _Problem, prices: np.ndarray) -> np.ndarray:
-    """Action of each customer: those worth most after prices, as long as they fit, round after round."""
-    net = np.where(problem.benefits > 0, problem.net(prices), -np.inf)
+    """Action of each customer: those worth most after prices, as long as they fit; floors come first."""
+    net = problem.net(prices)
     action = np.full(len(net), NOBODY)
-    left, waiting = problem.caps * (1 + SLACK), np.arange(len(net))
+    left = problem.caps[problem.limits] * (1 + SLACK)
+    for floor in problem.floors:
+        waiting = np.flatnonzero(floor.among & (action == NOBODY))
+        left = _take(problem, net, action, left, waiting, floor.least - _counted(action, floor))
+    _take(problem, net, action, left, np.flatnonzero(action == NOBODY), len(action))
+    return action
+
+
+def _take(
+    problem: _Problem, net: np.ndarray, action: np.ndarray, left: np.ndarray, waiting: np.ndarray, most: int
+) -> np.ndarray:
+    """Give an action to so many of those waiting, round after round; what is left of the limits."""
     for _ in range(ROUNDS):
         own = net[waiting]
-        for use, room in zip(problem.uses, left, strict=True):
+        for use, room in zip(problem.uses[problem.limits], left, strict=True):
             own[np.broadcast_to(_rows(use, waiting) > room, own.shape)] = -np.inf
         best = own.argmax(axis=1)
         gain = own[np.arange(len(own)), best]
         order = np.argsort(-gain, kind="stable")
         order = order[np.isfinite(gain[order])]
-        if not len(order):
+        if not len(order) or most <= 0:
             break
-        used = problem.used(waiting[order], best[order])
+        used = problem.used(waiting[order], best[order])[problem.limits]
         fits = np.ones(len(order), dtype=bool)
         for use, room in zip(used, left, strict=True):
             fits &= np.cumsum(use) <= room
+        fits &= np.cumsum(fits) <= most
         taken = order[fits]
         action[waiting[taken]] = best[taken]
         left = left - [use[fits].sum() for use in used]
+        most -= len(taken)
         waiting = np.delete(waiting, taken)
-    return action
+    return left
 
 
 def _rows(use: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -223,13 +314,12 @@ def _searched(
     An option that costs more of the bound than a choice is away from it is in no better choice.
     """
     rows = np.flatnonzero(action != NOBODY)
-    worth = float(problem.benefits[rows, action[rows]].sum())
+    worth = float(problem.benefits[rows, action[rows]].sum()) if problem.is_kept(action) else -np.inf
     missing = bound - worth
     if missing <= SLACK * bound:
         return action, bound, "exact"
     net = np.column_stack([problem.net(prices), np.zeros(len(action))])  # the last: no action
-    net[:, :-1][problem.benefits <= 0] = -np.inf
-    open_options = net >= (net.max(axis=1) - missing - SLACK * bound)[:, None]
+    open_options = np.isfinite(net) & (net >= (net.max(axis=1) - missing - SLACK * bound)[:, None])
     core = np.flatnonzero(open_options.sum(axis=1) > 1)
     if open_options[core].sum() > CORE_OPTIONS:
         return action, bound, "lagrangian"
@@ -238,6 +328,7 @@ def _searched(
     fixed = np.flatnonzero(settled != NOBODY)
     value = float(problem.benefits[fixed, settled[fixed]].sum())
     left = problem.caps - [use.sum() for use in problem.used(fixed, settled[fixed])]
+    left[problem.limits] = np.maximum(left[problem.limits], 0.0)
     found = _core(problem, core, open_options[core], left) if len(core) else (core, 0.0, True)
     if found is None:
         return action, bound, "lagrangian"
@@ -265,7 +356,7 @@ def _core(
             LinearConstraint(
                 vstack([uses, one]).tocsr(),
                 np.append(np.full(len(left), -np.inf), needed),
-                np.append(np.maximum(left, 0.0) + SLACK * problem.caps, np.ones(len(core))),
+                np.append(left + SLACK * np.abs(problem.caps), np.ones(len(core))),
             ),
         ],
         integrality=np.ones(len(values)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,8 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from churnlab.config import Contact, Decisions
-from churnlab.decisions.optimiser import NOBODY, Choice, Limit, choose, priced
+from churnlab.config import Contact, Decisions, Quota
+from churnlab.decisions.holdout import assigned, shares_of
+from churnlab.decisions.optimiser import NOBODY, Choice, Floor, Limit, choose, priced
+from churnlab.decisions.verdicts import Considered, verdicts
 
 LIST_COLUMNS = [
     "priority_rank",
@@ -128,13 +129,22 @@ class Plan:
         `LIST_COLUMNS`, sorted by priority_rank 1 … n: expected_net_benefit descending, ties by customer_id.
     choice
         Of the customers who are not held out: prices of the limits, and the gap to the best there can be.
+    verdicts
+        Columns of :data:`churnlab.decisions.verdicts.VERDICTS`: one row per scored customer, on the list or
+        not, sorted by customer_id.
     """
 
     contacts: pd.DataFrame
     choice: Choice
+    verdicts: pd.DataFrame
 
 
-def priority_plan(scores: pd.DataFrame, settings: Decisions, reasons: Reasons | None = None) -> Plan:
+def priority_plan(
+    scores: pd.DataFrame,
+    settings: Decisions,
+    reasons: Reasons | None = None,
+    barred: np.ndarray | None = None,
+) -> Plan:
     """The contacts that together are worth most within the limits, best first.
 
     Under a tight budget a dear action may give way to a cheaper one than :func:`best_actions` names. No
@@ -146,42 +156,50 @@ def priority_plan(scores: pd.DataFrame, settings: Decisions, reasons: Reasons | 
         One row per customer: `SCORE_COLUMNS` (clv in money), and reasons (list of sentences, may be empty)
         unless `reasons` tells them. lifecycle_type and buying_style are needed only where a quota names them.
     settings
-        Actions, the limits (budget in money, max_contacts, channel_capacity, segment_quotas), and the share
+        Actions, the limits (budget in money, max_contacts, channel_capacity, segment_quotas), and the shares
         held out untreated; held-out customers stay on the list, marked `control`, and use up nothing.
     reasons
         Gives customer_id and reasons of the customer_id asked for: few are on the list, and reasons are long.
+    barred
+        Integers of :class:`churnlab.decisions.bars.Bar`: customers as in `scores`, actions as in `settings`;
+        None: everything is open to everybody.
     """
-    people = scores.sort_values("customer_id", ignore_index=True)
+    order = np.argsort(scores["customer_id"].to_numpy(dtype=object), kind="stable")
+    people = scores.iloc[order].reset_index(drop=True)
     options = _Options.of(people, settings)
-    limits = _limits(people, options, settings)
-    worthy = np.flatnonzero((options.benefits > 0).any(axis=1))
-    control = np.zeros(len(people), dtype=bool)
-    control[worthy] = held_out(people["customer_id"].iloc[worthy], settings)
-    choice = choose(np.where(control[:, None], 0.0, options.benefits), limits)
-    net = priced(options.benefits, limits, choice.prices)
-    net[options.benefits <= 0] = -np.inf
-    least = -NEARLY_NOTHING * float(options.benefits.max(initial=0.0))
-    rows, theirs = _held_beside(net[worthy], choice.action[worthy], control[worthy], least)
-    action = choice.action.copy()
-    action[worthy[rows]] = theirs
+    closed = np.zeros(options.benefits.shape, dtype=np.int8) if barred is None else barred[order]
+    worth = np.where(closed == 0, options.benefits, -np.inf)
+    limits, floors = _limits(people, options, settings), _floors(people, settings)
+    shares = shares_of(settings)
+    worthy = np.flatnonzero((worth > 0).any(axis=1))
+
+    def would_be() -> np.ndarray:
+        """The action of every worthy customer if nobody were held out."""
+        freely = choose(worth, limits, floors)
+        return priced(worth, limits, freely.prices, floors)[worthy].argmax(axis=1)
+
+    control = np.full(len(people), NOBODY)
+    control[worthy] = assigned(people["customer_id"].iloc[worthy], settings.salt, shares, would_be)
+    choice = choose(np.where((control == NOBODY)[:, None], worth, 0.0), limits, floors)
+    net = priced(worth, limits, choice.prices, floors)
+    net[worth <= 0] = -np.inf
+    action, group = choice.action.copy(), np.where(choice.action != NOBODY, "treated", "")
+    rows, theirs = _held_beside(
+        net[worthy], choice.action[worthy], control[worthy], -NEARLY_NOTHING * float(worth.max(initial=0.0))
+    )
+    action[worthy[rows]], group[worthy[rows]] = theirs, "control"
+    considered = Considered(people["customer_id"], options.names, options.benefits, closed, action, group)
     rows = np.flatnonzero(action != NOBODY)
     wanted = [name for name in SCORE_COLUMNS if name in people]
     plan = people.loc[rows, wanted if reasons else [*wanted, "reasons"]]
     plan = plan.join(options.at(rows).taken(action[rows]).set_index(plan.index), validate="one_to_one")
-    plan = plan.assign(group=np.where(control[rows], "control", "treated"))
+    plan = plan.assign(group=group[rows])
     if reasons is not None:
         plan = plan.merge(reasons(plan["customer_id"]), on="customer_id", validate="one_to_one")
     plan = plan.sort_values("expected_net_benefit", ascending=False, kind="stable")
     plan = plan.assign(priority_rank=np.arange(1, len(plan) + 1, dtype=np.int64), why=_why(plan))
     contacts = plan[LIST_COLUMNS].reset_index(drop=True).astype({"group": "str", "why": "str"})
-    return Plan(contacts, choice)
-
-
-def held_out(customer_id: pd.Series, settings: Decisions) -> np.ndarray:
-    """Who is in the control group: by a salted digest, so never by the order of rows, runs or actions."""
-    texts = settings.salt + "\x1f" + customer_id.astype(str)
-    shares = [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64 for text in texts]
-    return np.array(shares, dtype=np.float64) < settings.control_share
+    return Plan(contacts, choice, verdicts(considered, limits, choice.prices))
 
 
 @dataclass(frozen=True)
@@ -236,9 +254,26 @@ def _limits(people: pd.DataFrame, options: _Options, settings: Decisions) -> lis
             Limit(f"channel_capacity.{channel}", (options.channels == channel)[None, :] * 1.0, most)
         )
     for quota in settings.segment_quotas:
-        among = (people[quota.column] == quota.value).to_numpy(float)[:, None]
-        limits.append(Limit(f"segment_quotas.{quota.column}={quota.value}", among, quota.most))
+        if quota.most is not None:
+            limits.append(Limit(_name(quota), _among(people, quota).astype(float)[:, None], quota.most))
     return limits
+
+
+def _floors(people: pd.DataFrame, settings: Decisions) -> list[Floor]:
+    """What they together should reach."""
+    return [
+        Floor(f"least.{_name(quota)}", _among(people, quota), quota.least)
+        for quota in settings.segment_quotas
+        if quota.least
+    ]
+
+
+def _name(quota: Quota) -> str:
+    return f"segment_quotas.{quota.column}={quota.value}"
+
+
+def _among(people: pd.DataFrame, quota: Quota) -> np.ndarray:
+    return (people[quota.column] == quota.value).to_numpy(bool)
 
 
 def _held_beside(
@@ -247,17 +282,19 @@ def _held_beside(
     """The held-out customers who would be on the list, and their actions.
 
     Who is worth `least` after prices is put in the order of that worth. Held out beside the list are those
-    who come before the first customer left untreated after the last one treated.
+    who come before the first customer left untreated after the last one treated. `control` is the action that
+    a customer is held out of, where it is known before prices are.
     """
-    best = net.argmax(axis=1)
+    is_held = control != NOBODY
+    best = np.where(control >= 0, control, net.argmax(axis=1))
     gain = _picked(net, best)
     worthy = np.flatnonzero(gain >= least)
     order = worthy[np.argsort(-gain[worthy], kind="stable")]
-    treated = np.flatnonzero(~control[order] & (action[order] != NOBODY))
-    passed = np.flatnonzero(~control[order] & (action[order] == NOBODY))
+    treated = np.flatnonzero(~is_held[order] & (action[order] != NOBODY))
+    passed = np.flatnonzero(~is_held[order] & (action[order] == NOBODY))
     passed = passed[passed > treated[-1]] if len(treated) else passed
     rows = order[: passed[0]] if len(passed) else order
-    rows = rows[control[rows]]
+    rows = rows[is_held[rows]]
     return rows, best[rows]
 
 
