@@ -25,7 +25,7 @@ from churnlab.pipelines._run import Workspace, main
 
 
 def run(params: Params) -> None:
-    """outputs/scores.parquet → outputs/priority_list.parquet and .csv, verdicts.parquet, reports/plan.json."""
+    """outputs/scores.parquet → the list as Parquet and CSV, everybody's verdict, reports/plan.json."""
     work, assumed = Workspace.of(params), params.decisions
     params = in_force(params)
     scores = read_parquet(work.scores, SCORE_COLUMNS)
