@@ -28,6 +28,8 @@ import yaml
 from churnlab.config import read_params
 from churnlab.data.contract import TABLES, reasons_of
 from churnlab.data.reasons import Reason
+from churnlab.decisions.profit import PLAN, UNLIMITED, over_all
+from churnlab.report.decision_charts import STRATEGIES
 from churnlab.report.tables import MetricRow, metric_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +38,7 @@ PAGES = (
     "docs/data.md",
     "docs/params.md",
     "docs/accuracy.md",
+    "docs/decisions.md",
     "docs/operations.md",
     "docs/speed.md",
     "docs/spark.md",
@@ -195,7 +198,8 @@ def metrics() -> str:
         rows.append((f"**{heading}**", *([""] * len(found.methods))))
         rows += [_metric_row(row) for row in block]
     head = ("", *(METHODS[name] for name in found.methods))
-    newest = pd.read_parquet(ROOT / "reports/backtest.parquet")
+    everybody = pd.read_parquet(ROOT / "reports/backtest.parquet")
+    newest = everybody[everybody["cutoff"] == everybody["cutoff"].max()]
     left = float(newest["churned"].mean())
     about = (
         f"Cutoffs: {days}, {horizon} days forecast from each, means over the cutoffs. Bold is the best of "
@@ -203,6 +207,29 @@ def metrics() -> str:
         f"above {1 / left:.2f}."
     )
     return f"{about}\n\n{table(head, rows, right=range(1, len(head)))}"
+
+
+def profit() -> str:
+    """What the list would have brought on the backtest cutoffs, beside simpler rules."""
+    measured = over_all(pd.read_parquet(ROOT / "reports/profit.parquet"))
+    head = ("Contacted", "By", "Contacts", "Cost", "Expected", "Realised", "90 %", "List ahead by", "90 %")
+    rows = []
+    for row in measured.itertuples(index=False):
+        own = row.strategy in (PLAN, UNLIMITED)
+        rows.append(
+            (
+                STRATEGIES[row.strategy],
+                row.action.replace("_", " "),
+                f"{row.contacts:,.0f}",
+                f"{row.cost:,.0f}",
+                f"{row.expected_profit:,.0f}",
+                f"{row.realised_profit:,.0f}",
+                f"{row.low:,.0f} to {row.high:,.0f}",
+                "" if own else f"{row.plan_ahead:,.0f}",
+                "" if own else f"{row.ahead_low:,.0f} to {row.ahead_high:,.0f}",
+            )
+        )
+    return table(head, rows, right=range(2, len(head)))
 
 
 def _metric_row(row: MetricRow) -> tuple[str, ...]:
@@ -403,7 +430,12 @@ CODE: dict[str, Callable[[], str]] = {
     "spark_growth": spark_growth,
     "spark_billion": spark_billion,
 }
-RUN: dict[str, Callable[[], str]] = {"headline": headline, "list": priority, "metrics": metrics}
+RUN: dict[str, Callable[[], str]] = {
+    "headline": headline,
+    "list": priority,
+    "metrics": metrics,
+    "profit": profit,
+}
 
 
 def refreshed(text: str, blocks: dict[str, Callable[[], str]]) -> str:

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 
 from churnlab.config import Decisions, Params
 from churnlab.decisions.priority import SCORE_COLUMNS, priority_plan
+from churnlab.decisions.profit import PLAN, over_all, profit_table
 from churnlab.decisions.sensitivity import sensitivities
-from churnlab.engine import read_parquet, write_parquet
+from churnlab.engine import read_parquet, write_parquet, write_text
 from churnlab.operations import tracking
 from churnlab.operations.provenance import project_root
 from churnlab.operations.recording import record_execution, run_key
@@ -52,7 +53,15 @@ def run(params: Params) -> None:
     if learned := learned_rates(assumed, params.decisions):
         further["learned_save_rates"] = learned
     write_json({**summary, **further}, work.plan_summary)
-    track(params, work, summary)
+    profit = profit_table(read_parquet(work.backtest), params.decisions, params.clv)
+    write_parquet(profit, work.profit)
+    write_text(profit.round(2).to_csv(index=False), work.profit_plot)
+    brought = profit_summary(profit)
+    write_json(brought, work.profit_summary)
+    tracked = {f"plan.{name}": float(value) for name, value in summary.items()}
+    for strategy, figures in brought.items():
+        tracked |= {f"profit.{strategy}.{name}": value for name, value in figures.items()}
+    track(params, work, tracked)
 
 
 def totals(plan: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -74,6 +83,14 @@ def left_out(verdicts: pd.DataFrame) -> dict[str, int]:
     """How many scored customers are not on the list, by reason."""
     counts = verdicts.loc[verdicts["decision"] == "left_out", "reason"].value_counts()
     return {str(reason): int(count) for reason, count in sorted(counts.items()) if count}
+
+
+def profit_summary(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Realised profit per strategy over all cutoffs, and how far the plan was ahead."""
+    names = ["expected_profit", "realised_profit", "plan_ahead", "ahead_low", "ahead_high"]
+    told = over_all(table).set_index("strategy")[names].round(2).to_dict("index")
+    told[PLAN] = {name: told[PLAN][name] for name in names[:2]}
+    return {str(strategy): {str(name): float(x) for name, x in row.items()} for strategy, row in told.items()}
 
 
 def other_assumptions(
@@ -113,15 +130,15 @@ def reasons_in(work: Workspace) -> Callable[[pd.Series], pd.DataFrame]:
     return reasons
 
 
-def track(params: Params, work: Workspace, summary: dict[str, float]) -> None:
-    """Add the plan to this execution's run; a run of its own where only decisions changed."""
+def track(params: Params, work: Workspace, metrics: dict[str, float]) -> None:
+    """Add the plan and its profit to this execution's run; a run of its own where only decisions changed."""
     root, registered = project_root(), read_json(work.registration)
     identity = {name: registered[name] for name in ("data_version", "model_digest", "training_id")}
     run_id = tracking.find_run(root, params.registry.experiment, run_key(params, identity["training_id"]))
     if run_id is None:
         measured = read_json(work.metrics), read_parquet(work.comparison)
         run_id = record_execution(root, params, *measured, identity, execution_files(work), plots_page(work))
-    tracking.add_to_run(root, run_id, {f"plan.{name}": float(value) for name, value in summary.items()})
+    tracking.add_to_run(root, run_id, metrics)
 
 
 if __name__ == "__main__":

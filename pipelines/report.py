@@ -60,6 +60,7 @@ def run(params: Params) -> None:
         data_summary={**summary, "reasons": found.summary["quarantined_by_reason"]},
         key_figures=[key_figures(orders, found.as_of, days) for days in (365, None)],
         shop=shop,
+        profit=read_parquet(work.profit),
         risk_value=risk_value(scores),
         scores=best,
         metrics=read_parquet(work.comparison),

@@ -112,6 +112,8 @@ def require_one_currency(lines: ir.Table, data: Data) -> None:
     if data.currency is not None:
         return
     counted = lines.filter(lines["stated"].notnull(), lines["reason"].isnull())
+    if not counted.limit(1).count().to_pyarrow().as_py():
+        return
     marks = counted.select("stated").distinct()
     # whatever stands beside a number is a mark: of a column mapped by mistake it may be part of an id
     codes = marks.filter(marks["stated"].re_search(parsing.SIGN)).order_by("stated")

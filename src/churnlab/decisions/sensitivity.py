@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from churnlab.config import Decisions
-from churnlab.decisions.priority import net_benefit, priority_plan, value_at_stake
+from churnlab.decisions.priority import net_benefit, priority_plan, untold, value_at_stake
 
 OFF_BY = (0.5, 1.5)
 World = tuple[pd.DataFrame, Decisions]
@@ -96,7 +96,7 @@ ALTERED: dict[str, Callable[[pd.DataFrame, Decisions, float], World]] = {
 
 def _beside(name: str, factor: float, world: World, present: pd.DataFrame) -> Sensitivity:
     scores, settings = world
-    plan = priority_plan(scores, settings, _untold).contacts
+    plan = priority_plan(scores, settings, untold).contacts
     then = plan.loc[plan["group"] == "treated", ["customer_id", "action"]]
     pairs = present.merge(then, on="customer_id", how="left", suffixes=("", "_then"), validate="one_to_one")
     return Sensitivity(
@@ -116,8 +116,3 @@ def _worth(contacts: pd.DataFrame, scores: pd.DataFrame, settings: Decisions) ->
         for name, contact in settings.actions.items()
         for group in [people[people["action"] == name]]
     )
-
-
-def _untold(customer_id: pd.Series) -> pd.DataFrame:
-    """No reasons: nobody reads this list."""
-    return pd.DataFrame({"customer_id": customer_id, "reasons": [[] for _ in customer_id]})

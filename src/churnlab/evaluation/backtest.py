@@ -13,7 +13,7 @@ from churnlab.config import Params
 from churnlab.errors import DataError
 from churnlab.evaluation.baselines import compare, days_since_last_order, historical_rate
 from churnlab.features.buckets import customer_buckets
-from churnlab.features.outcomes import outcomes
+from churnlab.features.outcomes import outcomes, spent_before
 from churnlab.features.plan import (
     backtest_cutoffs,
     current_snapshot,
@@ -146,6 +146,24 @@ def of_everybody(test: Backtest, orders: ir.Table, signals: Signals, bucket_cust
 def measured(test: Backtest, truth: pd.DataFrame) -> pd.DataFrame:
     """method, target, metric, value of the model, BTYD alone and the baselines, on the same customers."""
     return compare(truth, {MODEL: test.predictions, **test.rivals})
+
+
+def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.DataFrame:
+    """Forecast and outcome side by side, with what was known of the past: what decisions are judged by.
+
+    Returns
+    -------
+    The columns of `truth` and of `PREDICTIONS`; cutoff (ISO day); days_since_last_order; usual_gap_days: the
+    customer's own mean gap, or the typical one; spend_last_year: net money in the 365 days up to the cutoff.
+    """
+    past = test.features[["customer_id", "days_since_last_order"]].assign(
+        usual_gap_days=test.features["gap_mean_days"].fillna(test.scorer.typical["gap_mean_days"])
+    )
+    spent = spent_before(orders, test.cutoff, 365).rename(columns={"spend": "spend_last_year"})
+    rows = truth.merge(test.predictions, on="customer_id", validate="one_to_one")
+    rows = rows.merge(past, on="customer_id", validate="one_to_one")
+    rows = rows.merge(spent, on="customer_id", how="left", validate="one_to_one")
+    return rows.fillna({"spend_last_year": 0.0}).assign(cutoff=test.cutoff.isoformat())
 
 
 def truth_after(

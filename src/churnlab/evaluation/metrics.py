@@ -16,6 +16,8 @@ import numpy.typing as npt
 from scipy import stats
 from sklearn import metrics as sk
 
+from churnlab.evaluation.empc import empc
+
 Array = npt.ArrayLike
 Metric = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64]], float]
 
@@ -27,6 +29,7 @@ BETTER: dict[str, Literal["higher", "lower", "zero"]] = {
     "log_loss": "lower",
     "ece": "lower",
     "lift_at_10pct": "higher",
+    "empc": "higher",
     "normalised_gini": "higher",
     "spearman": "higher",
     "mae": "lower",
@@ -153,12 +156,13 @@ def top_decile_capture(actual: Array, expected: Array) -> float:
 
 
 def rank_metrics(churned: Array, score: Array) -> dict[str, float]:
-    """The churn metrics that need an order only: roc_auc, average_precision, lift_at_10pct."""
+    """The churn metrics that need an order only: roc_auc, average_precision, lift_at_10pct, empc."""
     return _defined(
         {
             "roc_auc": roc_auc(churned, score),
             "average_precision": average_precision(churned, score),
             "lift_at_10pct": lift_at(churned, score),
+            "empc": empc(*_pair(churned, score)),
         }
     )
 

@@ -16,6 +16,23 @@ if TYPE_CHECKING:
 TYPES = {"customer_id": "str", "churned": "int8", "n_purchases": "int64", "spend": "float64"}
 
 
+def spent_before(orders: ir.Table, cutoff: date, days: int) -> pd.DataFrame:
+    """What every customer spent in the days up to a cutoff, returns taken off.
+
+    Parameters
+    ----------
+    orders
+        customer_id, day, amount.
+
+    Returns
+    -------
+    customer_id; spend (money); sorted by customer_id; who has no order in those days is missing.
+    """
+    lately = orders.filter(orders.day <= cutoff, orders.day > cutoff - timedelta(days=days))
+    spent = lately.group_by("customer_id").aggregate(spend=lately.amount.cast(MONEY).sum().cast("float64"))
+    return spent.order_by("customer_id").to_pandas().astype({"customer_id": "str", "spend": "float64"})
+
+
 def outcomes(orders: ir.Table, cutoff: date, horizon_days: int) -> pd.DataFrame:
     """What happened in (cutoff, cutoff + horizon_days] to the customers acquired by the cutoff.
 

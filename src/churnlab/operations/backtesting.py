@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FARTHEST_DAYS = 3650
 PRINTED = {
-    "churn": ("roc_auc", "average_precision", "brier", "log_loss", "ece", "lift_at_10pct"),
+    "churn": ("roc_auc", "average_precision", "brier", "log_loss", "ece", "lift_at_10pct", "empc"),
     "purchases": ("mae", "normalised_gini", "aggregate_bias"),
     "spend": ("normalised_gini", "spearman", "decile_mape", "aggregate_bias", "top_decile_capture"),
 }

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from churnlab.decisions.shop_report import ShopReport
 from churnlab.decisions.shop_stage import NOT_SEEN
 from churnlab.report import formats
+from churnlab.report.decision_charts import beaten, profit_figure
 from churnlab.report.figures import piece, plotly_script
 from churnlab.report.shop_charts import shop_charts
 from churnlab.report.tables import VALUES, MetricRow, matrix, metric_table
@@ -45,6 +46,8 @@ class ReportContext:
         Dictionaries of :func:`churnlab.decisions.key_figures.key_figures`, the most important period first.
     shop
         Cohorts, concentration, stage and matrix; None leaves the section out.
+    profit
+        Frame of :func:`churnlab.decisions.profit.profit_table`; None leaves the section out.
     risk_value
         Frame of :func:`churnlab.report.tables.risk_value`.
     scores
@@ -83,6 +86,7 @@ class ReportContext:
     notes: Sequence[str] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     shop: ShopReport | None = None
+    profit: pd.DataFrame | None = None
 
 
 def render(context: ReportContext) -> str:
@@ -91,6 +95,8 @@ def render(context: ReportContext) -> str:
     No file, font or script is loaded from elsewhere, and equal input gives equal text.
     """
     charts = shop_charts(context.shop) if context.shop else {}
+    profit = context.profit
+    worth = None if profit is None else profit_figure(profit, context.currency_symbol)
     return (
         _environment(context)
         .get_template("report.html.j2")
@@ -105,9 +111,11 @@ def render(context: ReportContext) -> str:
             top_customers=_records(context.scores),
             figures=[piece(figure, name) for name, figure in context.figures.items()],
             shop=context.shop,
+            worth=piece(worth, "profit") if worth else Markup(""),
+            beaten=[] if profit is None else beaten(profit),
             shop_figures=[piece(figure, f"shop-{name}") for name, figure in charts.items()],
             dominant=NOT_SEEN,
-            plotly_script=plotly_script() if context.figures or charts else Markup(""),
+            plotly_script=plotly_script() if context.figures or charts or worth else Markup(""),
         )
     )
 

@@ -37,6 +37,11 @@ METRICS = {
         "How many times as many leavers the riskiest tenth holds as a random tenth.",
         "times",
     ),
+    "empc": Wording(
+        "Maximum profit (EMPC)",
+        "What the best campaign by this order would bring per customer, as a share of a lifetime value.",
+        "ratio",
+    ),
     "brier": Wording(
         "Brier score", "Mean squared distance of the stated risk from what happened; 0 is perfect.", "ratio"
     ),
