@@ -21,7 +21,8 @@ import pytest
 import yaml
 
 from churnlab import cli
-from churnlab.config import Params, Section
+from churnlab.config import Params
+from churnlab.config.sections import Section
 
 ROOT = Path(__file__).parents[1]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]

@@ -1,0 +1,40 @@
+"""params.yaml as typed, frozen sections: the only reader of YAML."""
+
+from churnlab.config.data import (
+    Columns,
+    Contacts,
+    CsvFormat,
+    Customers,
+    Data,
+    Database,
+    Interactions,
+    Privacy,
+    Source,
+)
+from churnlab.config.decisions import Contact, Decisions, Labels, Quota
+from churnlab.config.modelling import Churn, Clv, Engine, Evaluation, Features, Gates
+from churnlab.config.reading import Params, read_params
+
+__all__ = [
+    "Churn",
+    "Clv",
+    "Columns",
+    "Contact",
+    "Contacts",
+    "CsvFormat",
+    "Customers",
+    "Data",
+    "Database",
+    "Decisions",
+    "Engine",
+    "Evaluation",
+    "Features",
+    "Gates",
+    "Interactions",
+    "Labels",
+    "Params",
+    "Privacy",
+    "Quota",
+    "Source",
+    "read_params",
+]

@@ -1,0 +1,81 @@
+"""Labels, actions, limits and rules behind the priority list."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from churnlab.config.sections import Days, Fraction, Section
+
+
+class RiskShares(Section):
+    """Shares of the base, riskiest first; the rest is `low`."""
+
+    high: Fraction
+    medium: Fraction
+
+
+class ValueShares(Section):
+    """Shares of the base, most valuable first; the rest is `low`."""
+
+    top: Fraction
+    high: Fraction
+    medium: Fraction
+
+
+class Labels(Section):
+    """Cut points of the labels, as shares of the base at training."""
+
+    risk_shares: RiskShares
+    value_shares: ValueShares
+
+
+class Contact(Section):
+    """What one contact costs and is assumed to do."""
+
+    channel: str = Field(min_length=1)
+    contact_cost: float = Field(ge=0)
+    incentive_cost: float = Field(ge=0)
+    save_rate: Fraction
+    control_share: float | None = Field(default=None, ge=0, lt=1)
+
+
+class Quota(Section):
+    """Contacts of one kind of customers: so many at most, and at least so many as far as limits allow."""
+
+    column: Literal["risk_label", "value_label", "lifecycle_type", "buying_style"]
+    value: str = Field(min_length=1)
+    most: int | None = Field(default=None, ge=0)
+    least: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Quota:
+        if self.most is None and not self.least:
+            raise ValueError("name most or least")
+        if self.most is not None and self.least > self.most:
+            raise ValueError("least is more than most: lower it")
+        return self
+
+
+class Decisions(Section):
+    """Labels, contacts and the budget behind the priority list."""
+
+    labels: Labels
+    new_customer_days: Days
+    budget: float = Field(ge=0)
+    max_contacts: int = Field(ge=0)
+    channel_capacity: dict[str, Annotated[int, Field(ge=0)]] = {}
+    segment_quotas: list[Quota] = []
+    control_share: float = Field(ge=0, lt=1)
+    salt: str
+    learned_effects: str | None = None
+    effect_prior_sd: float = Field(default=0.05, gt=0, le=1)
+    actions: dict[str, Contact] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _channels_are_used(self) -> Decisions:
+        unknown = set(self.channel_capacity) - {contact.channel for contact in self.actions.values()}
+        if unknown:
+            raise ValueError(f"channel_capacity: no action uses the channel {min(unknown)}")
+        return self

@@ -1,0 +1,93 @@
+"""Turns params.yaml into typed, frozen sections."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from churnlab.config.data import Data
+from churnlab.config.decisions import Decisions
+from churnlab.config.modelling import Churn, Clv, Engine, Evaluation, Features, Gates, Registry
+from churnlab.config.sections import PASSWORD, Section
+from churnlab.errors import ConfigError
+
+
+class Report(Section):
+    """How the page looks."""
+
+    title: str
+    top_rows: int = Field(ge=1, le=10000)
+    currency_symbol: str
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    workspace: str
+    data: Data
+    engine: Engine
+    features: Features
+    gates: Gates = Gates()
+    clv: Clv
+    churn: Churn
+    evaluation: Evaluation
+    registry: Registry
+    decisions: Decisions
+    report: Report
+
+
+def read_params(path: str | Path) -> Params:
+    """Read params.yaml.
+
+    Parameters
+    ----------
+    path
+        A YAML file with every key of :class:`Params`.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing or is not YAML, or a key is unknown, missing or out of range.
+        One line, with the key's dotted name.
+    """
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}): name a file with --params") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" near line {where.line + 1}" if where else ""
+        raise ConfigError(f"{path}: is not valid YAML{line}: check its indentation and quotes") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: holds no keys: start from the params.yaml that churnlab ships")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_one_line(error)}") from error
+
+
+def _one_line(error: ValidationError) -> str:
+    """The first finding as `dotted.name: finding`, and how many more there are."""
+    findings = error.errors(include_url=False)
+    first = findings[0]
+    name = ".".join(str(part) for part in first["loc"])
+    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+    return f"{name}: {_finding(first)}{more}"
+
+
+def _finding(found: Any) -> str:
+    if found["type"] == "extra_forbidden":
+        return "unknown key: remove it or correct its spelling"
+    if found["type"] == "missing":
+        return "missing key: add it (params.yaml as shipped has every key)"
+    message = found["msg"].removeprefix("Value error, ")
+    if found["type"] == "value_error":
+        return message
+    given = repr(found["input"])
+    if PASSWORD.search(given):
+        given = "what is there: it holds a password, and is not shown"
+    return f"{message[0].lower()}{message[1:]}, not {given}"
