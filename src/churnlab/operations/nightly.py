@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from churnlab.config import Params
 from churnlab.data.cautions import cautions
 from churnlab.data.ingestion import ingest
+from churnlab.decisions.customer_types import styles_not_assigned
 from churnlab.engine import connect, write_atomically, write_parquet
 from churnlab.errors import AwayError, DataError, SilentError
 from churnlab.features.signals import Signals
@@ -180,7 +181,8 @@ def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdenti
     noted = {"as_of": day, "rows": {**rows, "scored": scored}, **vars(source)}
     log.tell("scored", **noted)
     known = found.orders.filter(found.orders.day <= day)
-    notes = [*found.cautions, *cautions(known, day), *scorer.notes]
+    unassigned = styles_not_assigned(scorer.plan.spec).values()
+    notes = [*found.cautions, *cautions(known, day), *scorer.notes, *unassigned]
     manifest.note(**noted, model_cutoff=scorer.plan.cutoff, params=params_version(params), notes=notes)
     manifest.file(folder / "quarantine.parquet")
     return RunIdentity(

@@ -62,6 +62,7 @@ SCORES = pa.schema(
         "value_label": pa.string(),
         "lifecycle_type": pa.string(),
         "buying_style": pa.string(),
+        "buying_style_confidence": pa.float64(),
         "expected_next_order_date": pa.date32(),
         "reasons": pa.list_(pa.string()),
         "expected_net_benefit": pa.float64(),
@@ -303,14 +304,14 @@ def _write_ranked(unranked: Path, ranks: np.ndarray, path: Path) -> None:
 
 def scored_buyers(buyers: pd.DataFrame, scorer: Scorer, terms: Terms) -> pd.DataFrame:
     """Forecasts, labels, types and reasons of the customers of a snapshot: one row each, in its order."""
-    predicted = scorer.predict(buyers, terms.as_of)
+    settings, predicted = terms.settings, scorer.predict(buyers, terms.as_of)
     shown = buyers[["frequency", "recency", "T", "monetary_value", "days_since_last_order"]]
     scores = predicted.join(shown, validate="one_to_one")
     return scores.assign(
         lifecycle_type=lifecycle_type(
-            buyers, terms.settings.new_customer_days, scorer.typical["gap_mean_days"]
+            buyers, settings.new_customer_days, scorer.typical["gap_mean_days"], settings.types
         ),
-        buying_style=buying_style(buyers, predicted["value_label"]),
+        **buying_style(buyers, predicted["value_label"], settings.types),
         reasons=scorer.explain(buyers),
     )
 
@@ -327,6 +328,7 @@ def _only_returned(others: pd.DataFrame, scorer: Scorer, as_of: date) -> pd.Data
     return scorer.outlook(others, as_of).assign(
         lifecycle_type="potential",
         buying_style="unassigned",
+        buying_style_confidence=0.0,
         reasons=as_lists(told, others.index),
     )
 
