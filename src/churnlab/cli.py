@@ -354,6 +354,42 @@ def figures(
         typer.echo(line)
 
 
+@app.command()
+def migration(
+    before: Annotated[
+        Path | None, typer.Option(help="The earlier scores.parquet, or a folder with one.")
+    ] = None,
+    after: Annotated[Path | None, typer.Option(help="The later one.")] = None,
+    sink: SinkTarget = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Date of the earlier list in the sink, YYYY-MM-DD.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Date of the later list in the sink.")] = None,
+    file_format: FileFormat = "parquet",
+    out: Annotated[Path | None, typer.Option(help="Parquet file for the whole table.")] = None,
+) -> None:
+    """Count the customers who moved between labels, types and styles from one list to another."""
+    from rich.console import Console
+
+    from churnlab.engine import write_parquet
+    from churnlab.operations.migrating import from_file, from_sink, migrated, show
+    from churnlab.operations.sinks.targets import open_sink
+
+    if before is not None and after is not None and (sink, start, end) == (None, None, None):
+        found = migrated(from_file(before), from_file(after))
+    elif sink is not None and start is not None and end is not None and (before, after) == (None, None):
+        first, last = _day(start, "--from"), _day(end, "--to")
+        with closing(open_sink(sink, file_format)) as opened:
+            found = migrated(from_sink(opened, first), from_sink(opened, last))
+    else:
+        _fail("migration: name --before and --after, or --sink with --from and --to")
+    if out is not None:
+        write_parquet(found.table, out)
+    show(found, Console(highlight=False))
+    if out is not None:
+        typer.echo(out)
+
+
 @models.command("list")
 def list_models(params: ParamsFile = DEFAULT_PARAMS) -> None:
     """Every version, newest first, with its aliases and its gains over BTYD alone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnlab.config import CustomerTypes
@@ -62,6 +62,7 @@ def test_a_base_without_repeat_buyers_has_no_rhythm_to_miss():
     assert lifecycle(one_time, typical_gap_days=NO_GAP_DAYS) == ["active", "active"]
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 100), st.integers(0, 2**32 - 1))
 def test_types_do_not_depend_on_the_pace_of_the_trade(scale, seed):
     """Counting the same histories in other days changes no type but `new`."""
@@ -156,6 +157,7 @@ def test_other_thresholds_are_followed():
     assert lifecycle_type(rows, 30, 10.0, RULES)[0] == "dissatisfied"
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 6), st.floats(1, 40), st.floats(0, 2), st.integers(0, 300))
 def test_without_an_event_a_type_only_moves_on(frequency, gap, cv, age):
     """Ninety nights on which a customer does nothing: no type is ever taken twice."""
@@ -202,6 +204,7 @@ def test_the_least_sure_condition_decides():
     assert strong["buying_style_confidence"] > 0.8
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_more_purchases_make_surer_and_every_style_is_at_least_even(seed):
     rng = np.random.default_rng(seed)
