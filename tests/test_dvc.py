@@ -22,7 +22,8 @@ STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
 SHIPPED = ROOT / "params.yaml"
 PARAMS_FILES = [SHIPPED, *sorted((ROOT / "params").glob("*.yaml"))]
 LISTS = {"params/forgotten.csv"}  # read where params.yaml says so
-COMMANDS = {"decisions.effect_prior_sd"}  # read by churnlab measure, which is no stage
+# read by churnlab measure and churnlab score, which are no stages: a stage knows of no list before its own
+COMMANDS = {"decisions.effect_prior_sd", "decisions.labels.hysteresis"}
 CACHES = {"data/landing"}  # what is in it changes no result
 RUN_RECORD = {"reports/manifest.json"}  # times and peak memory: different on every run, so no output of DVC
 

@@ -118,6 +118,13 @@ def score(
     out: Annotated[
         Path | None, typer.Option(help="Folder for scores, quarantine and manifest; the workspace's outputs.")
     ] = None,
+    previous: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --out: scores.parquet of the date before, whose labels hold until a customer is well "
+            "beyond them. A sink has it."
+        ),
+    ] = None,
     sink: SinkTarget = None,
     file_format: FileFormat = "parquet",
     restate: Annotated[
@@ -144,6 +151,8 @@ def score(
 
     if sink is not None and out is not None:
         _fail("--out and --sink: name one of them")
+    if sink is not None and previous is not None:
+        _fail("--previous: is for --out: a sink has the list before")
     if sink is None and (restate or file_format != "parquet"):
         _fail("--restate and --format: are for a sink: name one with --sink")
     run_log = RunLog("json") if log == "json" else RunLog.shown()
@@ -151,7 +160,7 @@ def score(
         settings = read_params(params)
         day = yesterday(settings, datetime.now(UTC)) if as_of is None else _day(as_of, "--as-of")
         work = Workspace.of(settings)
-        job = Job(settings, day, _model(model, settings), work.landing, Patience(retry_seconds))
+        job = Job(settings, day, _model(model, settings), work.landing, Patience(retry_seconds), previous)
         if sink is None:
             typer.echo(score_source(job, out or work.scores.parent, run_log))
             return

@@ -27,10 +27,11 @@ class ValueShares(Section):
 
 
 class Labels(Section):
-    """Cut points of the labels, as shares of the base at training."""
+    """Cut points of the labels, as shares of the base at training, and how far beyond one a label is kept."""
 
     risk_shares: RiskShares
     value_shares: ValueShares
+    hysteresis: float = Field(default=0.02, ge=0, le=0.5)
 
 
 class CustomerTypes(Section):

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from churnlab.config import Decisions
 from churnlab.decisions.customer_types import buying_style, lifecycle_type
+from churnlab.decisions.hysteresis import EarlierLabels, settled
 from churnlab.decisions.priority import best_actions
 from churnlab.engine import cause, write_atomically
 from churnlab.errors import DataError
@@ -100,11 +101,14 @@ class Terms:
         The `decisions` section.
     source
         Written into every row.
+    earlier
+        Labels of the list before, by the same model; None: there is none, or they do not count.
     """
 
     as_of: date
     settings: Decisions
     source: Provenance
+    earlier: EarlierLabels | None = None
 
 
 def write_scores(
@@ -256,7 +260,7 @@ def scored(buyers: pd.DataFrame, others: pd.DataFrame, scorer: Scorer, terms: Te
     if len(buyers):
         parts.append(scored_buyers(buyers, scorer, terms))
     if len(others):
-        parts.append(_only_returned(others, scorer, terms.as_of))
+        parts.append(_only_returned(others, scorer, terms))
     scores = pd.concat(parts, ignore_index=True).sort_values("customer_id", ignore_index=True)
     scores = scores.assign(
         as_of=terms.as_of,
@@ -304,7 +308,7 @@ def _write_ranked(unranked: Path, ranks: np.ndarray, path: Path) -> None:
 
 def scored_buyers(buyers: pd.DataFrame, scorer: Scorer, terms: Terms) -> pd.DataFrame:
     """Forecasts, labels, types and reasons of the customers of a snapshot: one row each, in its order."""
-    settings, predicted = terms.settings, scorer.predict(buyers, terms.as_of)
+    settings, predicted = terms.settings, _settled(scorer.predict(buyers, terms.as_of), scorer, terms)
     shown = buyers[["frequency", "recency", "T", "monetary_value", "days_since_last_order"]]
     scores = predicted.join(shown, validate="one_to_one")
     return scores.assign(
@@ -323,9 +327,23 @@ def never_bought(known: ir.Table, as_of: date) -> ir.Table:
     return seen.filter(~seen.bought).select("customer_id", T=days)
 
 
-def _only_returned(others: pd.DataFrame, scorer: Scorer, as_of: date) -> pd.DataFrame:
+def _settled(predicted: pd.DataFrame, scorer: Scorer, terms: Terms) -> pd.DataFrame:
+    """With the labels that customers keep from the list before."""
+    if terms.earlier is None or scorer.risk is None or scorer.value is None:
+        return predicted
+    share = terms.settings.labels.hysteresis
+    risk, value = terms.earlier.of(predicted["customer_id"])
+    return predicted.assign(
+        risk_label=settled(scorer.risk, predicted["risk_label"], predicted["churn_percentile"], risk, share),
+        value_label=settled(
+            scorer.value, predicted["value_label"], predicted["clv_percentile"], value, share
+        ),
+    )
+
+
+def _only_returned(others: pd.DataFrame, scorer: Scorer, terms: Terms) -> pd.DataFrame:
     told = pa.array(["Only returns are on record, no purchase yet"] * len(others), pa.string())
-    return scorer.outlook(others, as_of).assign(
+    return _settled(scorer.outlook(others, terms.as_of), scorer, terms).assign(
         lifecycle_type="potential",
         buying_style="unassigned",
         buying_style_confidence=0.0,
