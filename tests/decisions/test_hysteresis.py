@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churnlab.decisions.hysteresis import UNKNOWN, WORDS, EarlierLabels, settled
+from churnlab.decisions.hysteresis import UNKNOWN, WORDS, EarlierLabels, coded, settled
 from churnlab.models.labels import Scale
 
 BASE = np.linspace(0, 1, 1001)
@@ -78,14 +78,14 @@ def frame(ids, risk, value):
 
 def test_labels_are_found_again_whatever_their_order():
     parts = [frame(["b", "é"], ["high", "odd"], ["top", "low"]), frame(["a"], ["low"], ["medium"])]
-    labels = EarlierLabels.gather(parts)
+    labels = EarlierLabels.gather(map(coded, parts))
     risk, value = labels.of(pd.Series(["a", "stranger", "é", "b"]))
     assert risk.tolist() == [LOW, UNKNOWN, UNKNOWN, HIGH]
     assert value.tolist() == [MEDIUM, UNKNOWN, LOW, TOP]
 
 
 def test_an_id_that_occurs_twice_has_no_label():
-    labels = EarlierLabels.gather([frame(["a", "a", "b"], ["low", "high", "low"], ["low"] * 3)])
+    labels = EarlierLabels.gather([coded(frame(["a", "a", "b"], ["low", "high", "low"], ["low"] * 3))])
     assert labels.of(pd.Series(["a", "b"]))[0].tolist() == [UNKNOWN, LOW]
 
 

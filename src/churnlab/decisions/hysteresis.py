@@ -12,6 +12,7 @@ from churnlab.models.labels import Scale
 
 WORDS = ("low", "medium", "high", "top")
 UNKNOWN = -1
+Coded = tuple[np.ndarray, np.ndarray, np.ndarray]
 DIGITS = 6  # of percentiles, beyond what they are rounded to
 
 
@@ -32,15 +33,12 @@ class EarlierLabels:
     value: np.ndarray
 
     @classmethod
-    def gather(cls, parts: Iterable[pd.DataFrame]) -> EarlierLabels:
-        """From frames of customer_id, risk_label and value_label, in any order."""
-        coded = [
-            (_hashed(part["customer_id"]), _places(part["risk_label"]), _places(part["value_label"]))
-            for part in parts
-        ]
-        if not coded:
+    def gather(cls, parts: Iterable[Coded]) -> EarlierLabels:
+        """From what :func:`coded` gives of the parts of a list, in any order."""
+        arrays = list(parts)
+        if not arrays:
             return cls(np.array([], np.uint64), np.array([], np.int8), np.array([], np.int8))
-        keys, risk, value = (np.concatenate(column) for column in zip(*coded, strict=True))
+        keys, risk, value = (np.concatenate(column) for column in zip(*arrays, strict=True))
         order = np.argsort(keys, kind="stable")
         keys, same = keys[order], np.diff(keys[order]) == 0
         alone = ~(np.append(same, False) | np.append(False, same))
@@ -54,6 +52,11 @@ class EarlierLabels:
         place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         known = self.keys[place] == wanted
         return np.where(known, self.risk[place], UNKNOWN), np.where(known, self.value[place], UNKNOWN)
+
+
+def coded(part: pd.DataFrame) -> Coded:
+    """Keys and places of rows with customer_id, risk_label and value_label."""
+    return _hashed(part["customer_id"]), _places(part["risk_label"]), _places(part["value_label"])
 
 
 def settled(

@@ -9,11 +9,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from churnlab.decisions.hysteresis import EarlierLabels
+from churnlab.decisions.hysteresis import Coded, EarlierLabels, coded
 from churnlab.errors import DataError
 from churnlab.operations.sinks.publication import Sink
 
@@ -69,7 +68,7 @@ def newest_before(sink: Sink, day: date) -> EarlierList | None:
     last = max(published, key=lambda one: (one.as_of, one.revision))
 
     def read() -> EarlierLabels:
-        return EarlierLabels.gather(sink.read_list(last.as_of, COLUMNS, lambda batch: batch.to_pandas()))
+        return EarlierLabels.gather(sink.read_list(last.as_of, COLUMNS, _coded))
 
     return EarlierList(last.as_of, last.model_version, last.rows, last.sha256, read)
 
@@ -113,9 +112,9 @@ def _different(batch: pa.RecordBatch) -> list[tuple[Any, ...]]:
 
 
 def _labels(path: Path) -> EarlierLabels:
-    def parts() -> Any:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(BATCH_ROWS, columns=list(COLUMNS)):
-                yield pd.DataFrame(batch.to_pandas())
+    with pq.ParquetFile(path) as file:
+        return EarlierLabels.gather(map(_coded, file.iter_batches(BATCH_ROWS, columns=list(COLUMNS))))
 
-    return EarlierLabels.gather(parts())
+
+def _coded(batch: pa.RecordBatch) -> Coded:
+    return coded(batch.to_pandas())
