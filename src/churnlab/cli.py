@@ -399,6 +399,29 @@ def migration(
         typer.echo(out)
 
 
+@app.command()
+def loyalty(params: ParamsFile = DEFAULT_PARAMS) -> None:
+    """Points and tiers of every scored customer, who is near the next one, and whether it pays."""
+    from churnlab.config import read_params
+    from churnlab.pipelines._loyalty import loyalty_of
+    from churnlab.pipelines._run import Workspace
+
+    settings = read_params(params)
+    found = loyalty_of(settings)
+    for name, tier in found["tiers"].items():
+        typer.echo(
+            f"{name}: {tier['customers']:,} customers, {tier['points']:,.0f} points, "
+            f"{tier['near_next']:,} near the next tier"
+        )
+    typer.echo(
+        f"It costs {found['cost']:,.2f} and is expected to bring {found['expected_return']:,.2f}, "
+        f"if members spend {settings.loyalty.more_spend:.1%} more"
+    )
+    if found["break_even_more_spend"] is not None:
+        typer.echo(f"It pays from {found['break_even_more_spend']:.2%} more on")
+    typer.echo(Workspace.of(settings).loyalty)
+
+
 @models.command("list")
 def list_models(params: ParamsFile = DEFAULT_PARAMS) -> None:
     """Every version, newest first, with its aliases and its gains over BTYD alone."""

@@ -51,7 +51,6 @@ def customers(p, clv, names=None, reasons=None) -> pd.DataFrame:
             "customer_id": pd.Series(names or [f"c{k:04d}" for k in range(n)], dtype="str"),
             "churn_probability": np.asarray(p, dtype=float),
             "clv": np.asarray(clv, dtype=float),
-            "p_alive": 1.0,
             "risk_label": "high",
             "value_label": "top",
             "horizon_days": 90,
@@ -60,14 +59,14 @@ def customers(p, clv, names=None, reasons=None) -> pd.DataFrame:
     )
 
 
-def test_what_a_customer_who_may_be_gone_has_at_stake_by_hand():
-    # 100 / (1 - 0.75) = 400 if they stay, and they are still there with 40 %
-    assert value_at_stake(customers([0.75], [100.0]).assign(p_alive=0.4)) == pytest.approx([160.0])
+def test_at_stake_is_the_lifetime_value():
+    """Worth clv / p_alive if kept, and there to be kept with p_alive."""
+    assert value_at_stake(customers([0.75], [100.0]).assign(p_alive=0.4)).tolist() == [100.0]
 
 
 def drawn(seed: int, n: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    return customers(rng.uniform(0.05, 0.99, n), rng.gamma(0.7, 40.0, n))
+    return customers(rng.uniform(0.05, 0.99, n), rng.gamma(0.7, 200.0, n))
 
 
 def priority_list(scores, settings, reasons=None) -> pd.DataFrame:
@@ -103,23 +102,23 @@ def test_expected_cost_by_hand():
     assert expected_cost(np.array([0.5, 1.0, 0.0]), OFFER) == pytest.approx([7.0, 3.0, 11.0])
 
 
-def test_value_at_stake_undoes_the_chance_of_leaving():
-    """clv 20 at p .8 is 20 / .2 = 100 if the customer stays. By hand: call .8·.15·100 - 4 = 8; note 2.3."""
-    found = best_actions(customers([0.8], [20.0]), decisions())
+def test_the_best_action_by_hand():
+    """V 100, p .8: call .8·.15·100 - 4 = 8; note .8·.03·100 - .1 = 2.3."""
+    found = best_actions(customers([0.8], [100.0]), decisions())
     assert found.loc[0, ["action", "channel"]].to_list() == ["call", "phone"]
     assert found.loc[0, ["value_at_stake", "expected_net_benefit", "cost"]].to_list() == [100.0, 8.0, 4.0]
 
 
 def test_the_better_action_is_chosen_per_customer():
     """V 20, p .8: call 2.4 - 4 = -1.6, note .48 - .1 = .38."""
-    found = best_actions(customers([0.8, 0.8], [4.0, 20.0]), decisions())
+    found = best_actions(customers([0.8, 0.8], [20.0, 100.0]), decisions())
     assert found["action"].to_list() == ["note", "call"]
     assert found["expected_net_benefit"].to_list() == pytest.approx([0.38, 8.0])
 
 
-def test_a_certain_leaver_has_nothing_at_stake():
+def test_a_certain_leaver_without_value_has_nothing_at_stake():
     found = best_actions(customers([1.0, 0.5], [0.0, 10.0]), decisions())
-    assert found["value_at_stake"].to_list() == [0.0, 20.0]
+    assert found["value_at_stake"].to_list() == [0.0, 10.0]
     assert np.isfinite(found["expected_net_benefit"]).all()
 
 
@@ -137,7 +136,7 @@ def test_the_scores_are_left_as_they_are():
 
 def test_who_costs_more_than_they_bring_is_not_contacted():
     """V 2, p .8: call .24 - 4 < 0, note .048 - .1 < 0."""
-    plan = priority_list(customers([0.8, 0.8], [0.4, 20.0]), decisions())
+    plan = priority_list(customers([0.8, 0.8], [2.0, 100.0]), decisions())
     assert plan["customer_id"].to_list() == ["c0001"]
 
 
@@ -153,7 +152,9 @@ def test_nothing_to_spend_is_nobody_treated(limit):
 
 def test_capacity_takes_the_most_beneficial():
     """V 100, 50, 200 at p .8, notes only: the third, then the first."""
-    plan = priority_list(customers([0.8] * 3, [20.0, 10.0, 40.0]), decisions({"note": NOTE}, max_contacts=2))
+    plan = priority_list(
+        customers([0.8] * 3, [100.0, 50.0, 200.0]), decisions({"note": NOTE}, max_contacts=2)
+    )
     assert plan["customer_id"].to_list() == ["c0002", "c0000"]
     assert plan["priority_rank"].to_list() == [1, 2]
 
@@ -163,7 +164,7 @@ def test_a_tight_budget_buys_cheaper_contacts():
 
     By hand: ten notes cost 1 and bring 23; one call and nine notes cost 4.9 and bring 8 + 20.7 = 28.7.
     """
-    scores = customers([0.8] * 10, np.linspace(20.0, 20.0009, 10))
+    scores = customers([0.8] * 10, np.linspace(100.0, 100.0045, 10))
     plan = priority_list(scores, decisions(budget=5.0))
     assert plan["expected_net_benefit"].sum() >= 23.0
     assert plan["cost"].sum() <= 5.0
@@ -173,7 +174,7 @@ def test_a_tight_budget_buys_cheaper_contacts():
 def test_a_full_channel_leaves_the_next_best_action():
     """V 100, 200, 300 at p .8: a call brings 8, 20, 32, a note 2.3, 4.7, 7.1. One call: 32 + 4.7 + 2.3."""
     settings = decisions(channel_capacity={"phone": 1})
-    plan = priority_list(customers([0.8] * 3, [20.0, 40.0, 60.0]), settings)
+    plan = priority_list(customers([0.8] * 3, [100.0, 200.0, 300.0]), settings)
     assert plan[["customer_id", "action"]].to_numpy().tolist() == [
         ["c0002", "call"],
         ["c0001", "note"],
@@ -183,7 +184,7 @@ def test_a_full_channel_leaves_the_next_best_action():
 
 def test_a_quota_holds_for_its_kind_of_customers():
     """Of those inactive, one: the one with the most at stake."""
-    scores = customers([0.8] * 4, [20.0, 40.0, 60.0, 10.0])
+    scores = customers([0.8] * 4, [100.0, 200.0, 300.0, 50.0])
     scores["lifecycle_type"] = ["inactive", "active", "inactive", "inactive"]
     quota = {"column": "lifecycle_type", "value": "inactive", "most": 1}
     made = priority_plan(scores, decisions(segment_quotas=[quota]))
@@ -199,14 +200,14 @@ def test_a_channel_that_no_action_uses_is_refused():
 
 def test_equal_customers_fill_the_budget():
     """Budget 10 pays 100 notes of 0.1; which of the equals is decided by customer_id."""
-    plan = priority_list(customers([0.8] * 300, [4.0] * 300), decisions({"note": NOTE}, budget=10.0))
+    plan = priority_list(customers([0.8] * 300, [20.0] * 300), decisions({"note": NOTE}, budget=10.0))
     assert plan["customer_id"].to_list() == [f"c{k:04d}" for k in range(100)]
 
 
 def best_possible(scores: pd.DataFrame, settings: Decisions) -> float:
     """The worth of the best of all lists, by integer programming (HiGHS)."""
     p = scores["churn_probability"].to_numpy()
-    stake = scores["clv"].to_numpy() / (1 - p)
+    stake = scores["clv"].to_numpy()
     contacts = list(settings.actions.values())
     benefit = np.concatenate([net_benefit(p, stake, c) for c in contacts])
     cost = np.concatenate([expected_cost(p, c) for c in contacts])
@@ -347,7 +348,7 @@ def test_the_list_has_its_columns_and_types():
 
 
 def test_why_is_a_readable_sentence():
-    scores = customers([0.876], [155.0])
+    scores = customers([0.876], [1250.0])
     assert priority_list(scores, decisions())["why"].to_list() == [
         "88% chance of no order in 90 days, 1,250 profit at stake. "
         "Last order: 200 days ago, which raises the risk."
@@ -365,7 +366,7 @@ def test_why_is_a_readable_sentence():
     ],
 )
 def test_why_tells_what_raises_the_risk_if_anything_does(reasons, ending):
-    plan = priority_list(customers([0.8], [20.0], reasons=[reasons]), decisions())
+    plan = priority_list(customers([0.8], [100.0], reasons=[reasons]), decisions())
     assert plan["why"].iloc[0].endswith(f"at stake. {ending}")
 
 
@@ -379,7 +380,7 @@ def test_what_is_not_certain_is_not_called_certain(p, start):
 
 def test_scores_of_an_earlier_plan_are_replaced():
     """The scores carry the best action's benefit and rank; the list has its own."""
-    scores = customers([0.8], [20.0]).assign(priority_rank=9, expected_net_benefit=-1.0)
+    scores = customers([0.8], [100.0]).assign(priority_rank=9, expected_net_benefit=-1.0)
     plan = priority_list(scores, decisions())
     assert (plan["priority_rank"].iloc[0], plan["expected_net_benefit"].iloc[0]) == (1, 8.0)
 

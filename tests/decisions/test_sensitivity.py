@@ -32,7 +32,7 @@ def decisions(**changes) -> Decisions:
 
 def customers(p, clv) -> pd.DataFrame:
     ids = pd.Series([f"c{k:04d}" for k in range(len(p))], dtype="str")
-    figures = {"churn_probability": np.asarray(p, float), "clv": np.asarray(clv, float), "p_alive": 1.0}
+    figures = {"churn_probability": np.asarray(p, float), "clv": np.asarray(clv, float)}
     told = {"risk_label": "high", "value_label": "top", "horizon_days": 90}
     return pd.DataFrame({"customer_id": ids, **figures, **told})
 
@@ -45,22 +45,22 @@ def test_one_customer_by_hand():
     """V 100, p .8: a call brings .8 * .15 * 100 - 4 = 8, a note 2.4 - .1 = 2.3.
 
     Save rates halved: call 6 - 4 = 2, note 1.2 - .1 = 1.1. Margin halved: V 50, likewise 2 and 1.1. Half the
-    horizon: p .8944, V 20 / .1056 = 189.4, call .8944 * .15 * 189.4 - 4 = 21.4.
+    horizon: p .8944, call .8944 * .15 * 100 - 4 = 9.416.
     """
-    scores, settings = customers([0.8], [20.0]), decisions()
+    scores, settings = customers([0.8], [100.0]), decisions()
     present = pd.DataFrame({"customer_id": ["c0000"], "action": ["call"]})
     found = by_name(sensitivities(scores, settings, present))
     assert set(found) == {(name, k) for name in ("save_rate", "margin", "horizon") for k in (0.5, 1.5)}
     for name in ("save_rate", "margin"):
         assert found[name, 0.5].present_benefit == pytest.approx(2.0)
         assert found[name, 1.5].best_benefit == pytest.approx(14.0)
-    assert found["horizon", 0.5].present_benefit == pytest.approx(21.4, abs=0.05)
+    assert found["horizon", 0.5].present_benefit == pytest.approx(9.416, abs=0.001)
     assert all((one.kept_on_list, one.kept_action) == (1.0, 1.0) for one in found.values())
 
 
 def test_who_would_no_longer_be_worth_it():
     """V 50, p .8: a call brings 6 - 4 = 2; with half the save rate 3 - 4 = -1 and the note .6 - .1 = .5."""
-    scores = customers([0.8], [10.0])
+    scores = customers([0.8], [50.0])
     present = pd.DataFrame({"customer_id": ["c0000"], "action": ["call"]})
     found = by_name(sensitivities(scores, decisions(), present))["save_rate", 0.5]
     assert (found.kept_on_list, found.kept_action) == (1.0, 0.0)
@@ -90,6 +90,6 @@ def test_a_rate_that_stays_the_same_has_other_chances_in_other_horizons():
 
 def test_nobody_treated_is_nothing_to_tell():
     assert (
-        sensitivities(customers([0.8], [20.0]), decisions(), pd.DataFrame(columns=["customer_id", "action"]))
+        sensitivities(customers([0.8], [100.0]), decisions(), pd.DataFrame(columns=["customer_id", "action"]))
         == []
     )

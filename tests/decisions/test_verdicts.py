@@ -38,13 +38,12 @@ def decisions(**changes) -> Decisions:
 
 
 def customers(clv, **columns) -> pd.DataFrame:
-    """Who leave with .8: at stake is five times the clv; a call brings .6 clv - 4, a note .12 clv - .1."""
+    """Who leave with .8: a call brings .12 clv - 4, a note .024 clv - .1."""
     return pd.DataFrame(
         {
             "customer_id": pd.Series([f"c{k:03d}" for k in range(len(clv))], dtype="str"),
             "churn_probability": 0.8,
             "clv": np.asarray(clv, dtype=float),
-            "p_alive": 1.0,
             "risk_label": "high",
             "value_label": "top",
             "lifecycle_type": "active",
@@ -62,8 +61,8 @@ def told(scores, settings, barred=None) -> list[list[str]]:
 
 
 def test_who_is_not_worth_it_by_hand():
-    """clv .5: a note brings .06 - .1, a call -3.7."""
-    assert told(customers([20.0, 0.5]), decisions()) == [
+    """clv 2.5: a note brings .06 - .1, a call -3.7."""
+    assert told(customers([100.0, 2.5]), decisions()) == [
         ["treated", "call", "chosen"],
         ["left_out", "note", "not_worth_it"],
     ]
@@ -81,14 +80,14 @@ def test_who_is_not_worth_it_by_hand():
     ],
 )
 def test_the_limit_that_leaves_somebody_out_is_named(changes, reason):
-    first, second = told(customers([60.0, 40.0]), decisions(**changes))
+    first, second = told(customers([300.0, 200.0]), decisions(**changes))
     assert first == ["treated", "call", "chosen"]
     assert [second[0], second[2]] == ["left_out", reason]
 
 
 def test_a_full_channel_is_named_where_nothing_else_is_open():
     settings = decisions(actions={"call": ACTIONS["call"]}, channel_capacity={"phone": 1})
-    found = priority_plan(customers([60.0, 40.0]), settings).verdicts
+    found = priority_plan(customers([300.0, 200.0]), settings).verdicts
     assert found["reason"].astype(str).to_list() == ["chosen", "channel_capacity.phone"]
     assert found["why"].iloc[1] == "The contacts by phone go to customers who bring more"
 
@@ -96,7 +95,7 @@ def test_a_full_channel_is_named_where_nothing_else_is_open():
 def test_a_bar_is_named_where_the_best_action_is_closed_and_nothing_else_is_worth_it():
     """Of the first the call is closed and the note is worth it; of the others nothing is open."""
     barred = np.array([[Bar.NO_CONSENT, 0], [Bar.RESTING, Bar.OPTED_OUT], [Bar.OPTED_OUT] * 2])
-    found = priority_plan(customers([20.0, 20.0, 0.5]), decisions(), barred=barred).verdicts
+    found = priority_plan(customers([100.0, 100.0, 2.5]), decisions(), barred=barred).verdicts
     assert found[["decision", "action", "reason"]].astype(str).to_numpy().tolist() == [
         ["treated", "note", "chosen"],
         ["left_out", "call", "resting"],
@@ -106,7 +105,7 @@ def test_a_bar_is_named_where_the_best_action_is_closed_and_nothing_else_is_wort
 
 
 def test_bars_go_with_their_customer_whatever_the_order_of_rows():
-    scores = customers([20.0, 30.0, 40.0])
+    scores = customers([100.0, 150.0, 200.0])
     barred = np.array([[0, 0], [Bar.OPTED_OUT] * 2, [0, 0]])
     one = priority_plan(scores, decisions(), barred=barred)
     other = priority_plan(scores.iloc[::-1], decisions(), barred=barred[::-1])
@@ -127,7 +126,7 @@ def test_bars_go_with_their_customer_whatever_the_order_of_rows():
 def test_an_independent_look_at_any_plan(seed, n, budget, max_contacts, control_share, calls_held_out):
     """Row by row: no bar is overstepped, everybody has one verdict, and verdicts agree with the list."""
     rng = np.random.default_rng(seed)
-    scores = customers(rng.gamma(0.7, 40.0, n))
+    scores = customers(rng.gamma(0.7, 200.0, n))
     barred = rng.choice([*Bar], size=(n, 2), p=[0.6, *[0.04] * 10])
     actions = {"call": {**ACTIONS["call"], "control_share": calls_held_out}, "note": ACTIONS["note"]}
     settings = decisions(

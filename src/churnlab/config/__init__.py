@@ -12,6 +12,7 @@ from churnlab.config.data import (
     Source,
 )
 from churnlab.config.decisions import Contact, CustomerTypes, Decisions, Labels, Quota
+from churnlab.config.loyalty import Loyalty
 from churnlab.config.modelling import Churn, Clv, Engine, Evaluation, Features, Gates
 from churnlab.config.reading import Params, read_params
 
@@ -33,6 +34,7 @@ __all__ = [
     "Gates",
     "Interactions",
     "Labels",
+    "Loyalty",
     "Params",
     "Privacy",
     "Quota",

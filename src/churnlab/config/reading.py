@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from churnlab.config.data import Data
 from churnlab.config.decisions import Decisions
+from churnlab.config.loyalty import Loyalty
 from churnlab.config.modelling import Churn, Clv, Engine, Evaluation, Features, Gates, Registry
 from churnlab.config.sections import PASSWORD, Section
 from churnlab.errors import ConfigError
@@ -36,6 +37,7 @@ class Params(Section):
     evaluation: Evaluation
     registry: Registry
     decisions: Decisions
+    loyalty: Loyalty = Loyalty()
     report: Report
 
 

@@ -159,7 +159,8 @@ def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.Da
     past = test.features[["customer_id", "days_since_last_order"]].assign(
         usual_gap_days=test.features["gap_mean_days"].fillna(test.scorer.typical["gap_mean_days"])
     )
-    spent = spent_before(orders, test.cutoff, 365).rename(columns={"spend": "spend_last_year"})
+    spent = spent_before(orders, test.cutoff, 365)[["customer_id", "spend"]]
+    spent = spent.rename(columns={"spend": "spend_last_year"})
     rows = truth.merge(test.predictions, on="customer_id", validate="one_to_one")
     rows = rows.merge(past, on="customer_id", validate="one_to_one")
     rows = rows.merge(spent, on="customer_id", how="left", validate="one_to_one")
