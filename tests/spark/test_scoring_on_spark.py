@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from churnlab.decisions.hysteresis import EarlierLabels, coded
 from churnlab.features.signals import NOTHING
 from churnlab.operations.scoring import Provenance, Terms, write_scores
 
@@ -49,3 +50,21 @@ def test_customers_who_only_returned_are_scored_as_elsewhere(
         tables.append(pq.read_table(file))
     assert "btyd_no_purchase" in tables[1]["scored_by"].to_pylist()
     assert_equal(*tables)
+
+
+def test_labels_of_the_list_before_are_kept_as_elsewhere(
+    spark, small_log, small_orders, small_scorer, tmp_path, assert_equal
+):
+    there = spark.create_table("small_orders_before", small_orders.to_pyarrow(), temp=True)
+    file, settings = tmp_path / "scores.parquet", small_log.params.decisions
+
+    def listed(orders, day, earlier=None):
+        terms = Terms(day, settings, SOURCE, earlier)
+        write_scores(orders, small_scorer, terms, file, bucket_customers=1_000)
+        return pq.read_table(file)
+
+    before = listed(small_orders, small_log.TRAINED_ON - timedelta(days=20)).to_pandas()
+    earlier = EarlierLabels.gather([coded(before)])
+    kept, alone = (listed(small_orders, small_log.TRAINED_ON, labels) for labels in (earlier, None))
+    assert kept["value_label"] != alone["value_label"]
+    assert_equal(kept, listed(there, small_log.TRAINED_ON, earlier))

@@ -45,9 +45,9 @@ def lifecycle_type(
     none; in a base without a repeat buyer nobody is inactive. `potential` is given to returns-only
     customers elsewhere.
 
-    No type reads a forecast. Between two purchases nothing moves but T and the silence, which only grow, so
-    a type changes with an event of the customer's or when one of them crosses its threshold, once: unlike
-    labels, types need no hysteresis.
+    No type reads a forecast. Between two events of a customer nothing moves but T, the silence and the age of
+    complaints and answers, which only grow: so a type changes with an event, or when one of them crosses its
+    threshold, once. Unlike labels, types need no hysteresis.
     """
     rhythm = features["gap_mean_days"].fillna(typical_gap_days)
     silent = features["days_since_last_order"] > rules.silent_gaps * rhythm
