@@ -22,10 +22,8 @@ STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
 SHIPPED = ROOT / "params.yaml"
 PARAMS_FILES = [SHIPPED, *sorted((ROOT / "params").glob("*.yaml"))]
 LISTS = {"params/forgotten.csv"}  # read where params.yaml says so
-COMMANDS = {
-    "decisions.effect_prior_sd",
-    "loyalty",
-}  # read by churnlab measure and churnlab loyalty: no stages
+# read by churnlab measure, loyalty and score, which are no stages: a stage knows of no list before its own
+COMMANDS = {"decisions.effect_prior_sd", "decisions.labels.hysteresis", "loyalty"}
 CACHES = {"data/landing"}  # what is in it changes no result
 RUN_RECORD = {"reports/manifest.json"}  # times and peak memory: different on every run, so no output of DVC
 

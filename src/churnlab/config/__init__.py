@@ -11,7 +11,7 @@ from churnlab.config.data import (
     Privacy,
     Source,
 )
-from churnlab.config.decisions import Contact, Decisions, Labels, Quota
+from churnlab.config.decisions import Contact, CustomerTypes, Decisions, Labels, Quota
 from churnlab.config.loyalty import Loyalty
 from churnlab.config.modelling import Churn, Clv, Engine, Evaluation, Features, Gates
 from churnlab.config.reading import Params, read_params
@@ -23,6 +23,7 @@ __all__ = [
     "Contact",
     "Contacts",
     "CsvFormat",
+    "CustomerTypes",
     "Customers",
     "Data",
     "Database",

@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from churnlab.config.sections import Days, Fraction, Section
 
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
+
 
 class RiskShares(Section):
     """Shares of the base, riskiest first; the rest is `low`."""
@@ -25,10 +27,26 @@ class ValueShares(Section):
 
 
 class Labels(Section):
-    """Cut points of the labels, as shares of the base at training."""
+    """Cut points of the labels, as shares of the base at training, and how far beyond one a label is kept."""
 
     risk_shares: RiskShares
     value_shares: ValueShares
+    hysteresis: float = Field(default=0.02, ge=0, le=0.5)
+
+
+class CustomerTypes(Section):
+    """Thresholds of life-cycle types and buying styles; see :mod:`churnlab.decisions.customer_types`."""
+
+    silent_gaps: float = Field(default=3.0, gt=0, le=100)
+    regular_gap_cv: float = Field(default=1.0, gt=0, le=10)
+    loyal_repeats: int = Field(default=3, ge=2, le=1000)
+    discount_share: OpenShare = 0.1
+    varied_order_cv: float = Field(default=0.75, gt=0, le=10)
+    narrow_new_share: OpenShare = 0.2
+    recent_complaints: int = Field(default=1, ge=1, le=1000)
+    low_csat: float = Field(default=0.25, ge=0, lt=1)
+    detractor_nps: float = Field(default=6.0, ge=0, lt=10)
+    returned_share: OpenShare = 0.5
 
 
 class Contact(Section):
@@ -63,6 +81,7 @@ class Decisions(Section):
 
     labels: Labels
     new_customer_days: Days
+    types: CustomerTypes = CustomerTypes()
     budget: float = Field(ge=0)
     max_contacts: int = Field(ge=0)
     channel_capacity: dict[str, Annotated[int, Field(ge=0)]] = {}
