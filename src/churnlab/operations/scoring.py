@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churnlab.config import Decisions
+from churnlab.decisions.contact_rules import not_for_them
 from churnlab.decisions.customer_types import buying_style, lifecycle_type
 from churnlab.decisions.priority import best_actions
 from churnlab.engine import cause, write_atomically
@@ -261,7 +262,9 @@ def scored(buyers: pd.DataFrame, others: pd.DataFrame, scorer: Scorer, terms: Te
         as_of=terms.as_of,
         horizon_days=scorer.plan.horizon_days,
         expected_next_order_date=_dates(terms.as_of, scores["days_to_next_order"]),
-        expected_net_benefit=best_actions(scores, terms.settings)["expected_net_benefit"],
+        expected_net_benefit=best_actions(scores, terms.settings, not_for_them(scores, terms.settings))[
+            "expected_net_benefit"
+        ],
         **vars(terms.source),
     )
     return scores[UNRANKED.names]
