@@ -70,7 +70,9 @@ def test_learned_rates_take_the_place_of_the_assumed_ones():
     settings = read_params(Path(__file__).parents[2] / "params.yaml").decisions
     found = with_save_rates(settings, {"personal_call": 0.4, "gone": 0.9})
     rates = {name: contact.save_rate for name, contact in settings.actions.items()}
-    assert {name: contact.save_rate for name, contact in found.actions.items()} == rates | {"personal_call": 0.4}
+    assert {name: contact.save_rate for name, contact in found.actions.items()} == rates | {
+        "personal_call": 0.4
+    }
     assert settings.actions["personal_call"].save_rate == 0.15
     assert found.actions["personal_call"].contact_cost == settings.actions["personal_call"].contact_cost
     assert with_save_rates(settings, {}) == settings

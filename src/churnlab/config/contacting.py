@@ -14,17 +14,22 @@ BuyingStyle = Literal["loyal", "discount", "impulse", "need-based", "wandering",
 Label = Literal["low", "medium", "high", "top"]
 RiskLabel = Literal["low", "medium", "high"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-Some = Field(default=None, min_length=1)
 
 
 class Audience(Section):
     """For whom an action is: one of the words of every key that is named; a key left out says nothing."""
 
-    lifecycle_type: tuple[LifecycleType, ...] | None = Some
-    buying_style: tuple[BuyingStyle, ...] | None = Some
-    risk_label: tuple[RiskLabel, ...] | None = Some
-    value_label: tuple[Label, ...] | None = Some
+    lifecycle_type: tuple[LifecycleType, ...] | None = None
+    buying_style: tuple[BuyingStyle, ...] | None = None
+    risk_label: tuple[RiskLabel, ...] | None = None
+    value_label: tuple[Label, ...] | None = None
     top_of_year: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _words(self) -> Audience:
+        if () in (self.lifecycle_type, self.buying_style, self.risk_label, self.value_label):
+            raise ValueError("an empty list is for nobody: name words, or leave the key out")
+        return self
 
 
 class Contact(Section):
