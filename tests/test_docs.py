@@ -214,7 +214,7 @@ def test_every_module_is_told() -> None:
         r"(?m)^\| (?:\*\*)?`([a-z_.]+)`", text_of(ROOT / "docs" / "architecture.md").partition("## Layers")[0]
     )
     package = ROOT / "src" / "churnlab"
-    rooms = ("spark", "data", "features", "models", "evaluation", "decisions", "operations")
+    rooms = ("config", "spark", "data", "features", "models", "evaluation", "decisions", "operations")
     inner = [
         f"{room}.{folder.parent.name}" for room in rooms for folder in (package / room).glob("*/__init__.py")
     ]
