@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churnlab.config import Decisions
+from churnlab.decisions.contact_rules import not_for_them
 from churnlab.decisions.customer_types import buying_style, lifecycle_type
 from churnlab.decisions.hysteresis import EarlierLabels, settled
 from churnlab.decisions.priority import best_actions
@@ -135,9 +136,10 @@ def write_scores(
         The day, and what is the same for everybody.
     path
         Parquet file with the columns of `SCORES`, sorted by customer_id; a row group per bucket.
-        expected_next_order_date is the median date of the next order of a customer who is still buying,
-        between _low and _high it lies with the chance of `clv.interval`; empty where over ten years away. Customers with returns only are scored by the purchase model as if
-        their first return had been an order.
+        expected_next_order_date is the median date of the next order of a customer who is still buying, which
+        lies between _low and _high with the chance of `clv.interval`; empty where over ten years away.
+        Customers with returns only are scored by the purchase model as if their first return had been an
+        order.
     signals
         The optional tables; what they tell of later days is not looked at.
     bucket_customers
@@ -270,7 +272,9 @@ def scored(buyers: pd.DataFrame, others: pd.DataFrame, scorer: Scorer, terms: Te
         expected_next_order_date=_dates(terms.as_of, scores["days_to_next_order"]),
         expected_next_order_low=_dates(terms.as_of, scores["days_to_next_order_low"]),
         expected_next_order_high=_dates(terms.as_of, scores["days_to_next_order_high"]),
-        expected_net_benefit=best_actions(scores, terms.settings)["expected_net_benefit"],
+        expected_net_benefit=best_actions(scores, terms.settings, not_for_them(scores, terms.settings))[
+            "expected_net_benefit"
+        ],
         **vars(terms.source),
     )
     return scores[UNRANKED.names]
