@@ -14,9 +14,8 @@ import pyarrow.compute as pc
 from churnlab.config import Decisions, Params
 from churnlab.decisions.contact_rules import barred, without_consent_column
 from churnlab.decisions.priority import SCORE_COLUMNS, priority_plan
-from churnlab.decisions.profit import PLAN, over_all, profit_table
 from churnlab.decisions.sensitivity import sensitivities
-from churnlab.engine import connect, read_parquet, write_parquet, write_text
+from churnlab.engine import connect, read_parquet, write_parquet
 from churnlab.features.contact_facts import channels_with_consent, contact_facts
 from churnlab.features.signals import Signals
 from churnlab.operations import tracking
@@ -25,6 +24,7 @@ from churnlab.operations.recording import record_execution, run_key
 from churnlab.operations.save_rates_file import in_force
 from churnlab.operations.sinks.csv_files import write_csv
 from churnlab.pipelines._files import ingested, read_json, write_json
+from churnlab.pipelines._profit import write_profit
 from churnlab.pipelines._record import execution_files, plots_page
 from churnlab.pipelines._run import Workspace, main
 
@@ -60,14 +60,7 @@ def run(params: Params) -> None:
     if learned := learned_rates(assumed, params.decisions):
         further["learned_save_rates"] = learned
     write_json({**summary, **further}, work.plan_summary)
-    profit = profit_table(read_parquet(work.backtest), params.decisions, params.clv)
-    write_parquet(profit, work.profit)
-    write_text(profit.round(2).to_csv(index=False), work.profit_plot)
-    brought = profit_summary(profit)
-    write_json(brought, work.profit_summary)
-    tracked = {f"plan.{name}": float(value) for name, value in summary.items()}
-    for strategy, figures in brought.items():
-        tracked |= {f"profit.{strategy}.{name}": value for name, value in figures.items()}
+    tracked = {f"plan.{name}": float(value) for name, value in summary.items()} | write_profit(params, work)
     track(params, work, tracked)
 
 
@@ -106,14 +99,6 @@ def left_out(verdicts: pd.DataFrame) -> dict[str, int]:
     """How many scored customers are not on the list, by reason."""
     counts = verdicts.loc[verdicts["decision"] == "left_out", "reason"].value_counts()
     return {str(reason): int(count) for reason, count in sorted(counts.items()) if count}
-
-
-def profit_summary(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Realised profit per strategy over all cutoffs, and how far the plan was ahead."""
-    names = ["expected_profit", "realised_profit", "plan_ahead", "ahead_low", "ahead_high"]
-    told = over_all(table).set_index("strategy")[names].round(2).to_dict("index")
-    told[PLAN] = {name: told[PLAN][name] for name in names[:2]}
-    return {str(strategy): {str(name): float(x) for name, x in row.items()} for strategy, row in told.items()}
 
 
 def other_assumptions(

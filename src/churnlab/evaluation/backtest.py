@@ -41,6 +41,25 @@ PREDICTIONS = [
     "p_alive",
     "clv",
 ]
+# What types and styles of customers rest on.
+OF_THE_PAST = (
+    "frequency",
+    "T",
+    "days_since_last_order",
+    "gap_mean_days",
+    "gap_cv",
+    "order_value_cv",
+    "discount_share",
+    "products_new_share",
+    "complaint_open",
+    "complaints_90d",
+    "csat_last",
+    "csat_mean_365d",
+    "nps_last",
+    "nps_mean_365d",
+    "returned_share",
+    "returned_share_365d",
+)
 MODEL = "churnlab"
 Progress = Callable[[str], None]
 
@@ -173,10 +192,12 @@ def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.Da
 
     Returns
     -------
-    The columns of `truth` and of `PREDICTIONS`; cutoff (ISO day); days_since_last_order; usual_gap_days: the
-    customer's own mean gap, or the typical one; spend_last_year: net money in the 365 days up to the cutoff.
+    The columns of `truth` and of `PREDICTIONS`; risk_label, value_label; cutoff (ISO day); those of
+    `OF_THE_PAST` that the features have; usual_gap_days: the customer's own mean gap, or the typical one;
+    spend_last_year: net money in the 365 days up to the cutoff.
     """
-    past = test.features[["customer_id", "days_since_last_order"]].assign(
+    known = [name for name in OF_THE_PAST if name in test.features]
+    past = test.features[["customer_id", *known]].assign(
         usual_gap_days=test.features["gap_mean_days"].fillna(test.scorer.typical["gap_mean_days"])
     )
     spent = spent_before(orders, test.cutoff, 365)[["customer_id", "spend"]]
@@ -184,7 +205,12 @@ def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.Da
     rows = truth.merge(test.predictions, on="customer_id", validate="one_to_one")
     rows = rows.merge(past, on="customer_id", validate="one_to_one")
     rows = rows.merge(spent, on="customer_id", how="left", validate="one_to_one")
-    return rows.fillna({"spend_last_year": 0.0}).assign(cutoff=test.cutoff.isoformat())
+    assert test.scorer.risk is not None and test.scorer.value is not None
+    return rows.fillna({"spend_last_year": 0.0}).assign(
+        risk_label=test.scorer.risk.label(rows["churn_probability"].to_numpy()).to_numpy(),
+        value_label=test.scorer.value.label(rows["clv"].to_numpy()).to_numpy(),
+        cutoff=test.cutoff.isoformat(),
+    )
 
 
 def truth_after(
