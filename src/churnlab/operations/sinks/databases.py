@@ -137,6 +137,13 @@ class DatabaseSink(LockedByDate):
     def _fits(self, con: Connection, table: Table) -> bool:
         """Whether it is there; refused if it is another table."""
         found = con.columns(table.name)
+        lacking = [field for field in table.schema if field.name not in found]
+        if found and lacking and set(found) < set(table.schema.names):
+            name, kind = lacking[0].name, self.types[_kind(lacking[0])]
+            raise SinkError(
+                f"{self.shown}: table {table.name} has no column {name}: run ALTER TABLE {table.name} "
+                f'ADD COLUMN "{name}" {kind}'
+            )
         if found and set(found) != set(table.schema.names):
             odd = min(set(found) ^ set(table.schema.names))
             raise SinkError(

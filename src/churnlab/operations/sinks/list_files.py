@@ -36,14 +36,15 @@ def write(source: Path, schema: pa.Schema, target: Path, file_format: FileFormat
 
 
 def rows(path: Path, schema: pa.Schema, customer_id: str) -> list[dict[str, Any]]:
-    """The rows of a customer, as they were before they were written.
+    """The rows of a customer, as they were before they were written; None for what an older list lacks.
 
     In CSV, an id that a spreadsheet would run stands behind an apostrophe, as does the id that begins with
     that apostrophe itself: asked for either, both are found.
     """
     if path.suffix == ".parquet":
         held = ds.dataset(path, format="parquet", partitioning=None)
-        return held.to_table(filter=ds.field("customer_id") == customer_id).select(schema.names).to_pylist()
+        kept = held.to_table(filter=ds.field("customer_id") == customer_id).to_pylist()
+        return [{name: row.get(name) for name in schema.names} for row in kept]
     cell = safe_cell(customer_id)
     found = (batch.filter(pc.equal(batch["customer_id"], cell)) for batch in _csv_batches(path, schema))
     return [
@@ -93,7 +94,7 @@ def _csv_batches(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
 
 
 def _as_scored(row: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
-    return {field.name: _cell(row[field.name], field.type) for field in schema}
+    return {field.name: _cell(row.get(field.name), field.type) for field in schema}
 
 
 def _cell(value: Any, kind: pa.DataType) -> Any:
