@@ -6,21 +6,25 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from churnlab.config import Decisions, Params
+from churnlab.decisions.contact_rules import barred, without_consent_column
 from churnlab.decisions.priority import SCORE_COLUMNS, priority_plan
-from churnlab.decisions.profit import PLAN, over_all, profit_table
 from churnlab.decisions.sensitivity import sensitivities
-from churnlab.engine import read_parquet, write_parquet, write_text
+from churnlab.engine import connect, read_parquet, write_parquet
+from churnlab.features.contact_facts import channels_with_consent, contact_facts
+from churnlab.features.signals import Signals
 from churnlab.operations import tracking
 from churnlab.operations.provenance import project_root
 from churnlab.operations.recording import record_execution, run_key
 from churnlab.operations.save_rates_file import in_force
 from churnlab.operations.sinks.csv_files import write_csv
-from churnlab.pipelines._files import read_json, write_json
+from churnlab.pipelines._files import ingested, read_json, write_json
+from churnlab.pipelines._profit import write_profit
 from churnlab.pipelines._record import execution_files, plots_page
 from churnlab.pipelines._run import Workspace, main
 
@@ -29,8 +33,9 @@ def run(params: Params) -> None:
     """outputs/scores.parquet → the list as Parquet and CSV, everybody's verdict, reports/plan.json."""
     work, assumed = Workspace.of(params), params.decisions
     params = in_force(params)
-    scores = read_parquet(work.scores, SCORE_COLUMNS)
-    made = priority_plan(scores, params.decisions, reasons_in(work))
+    scores = read_parquet(work.scores, [*SCORE_COLUMNS, "expected_order_value"])
+    closed, unasked = closed_actions(scores, params, work)
+    made = priority_plan(scores, params.decisions, reasons_in(work), closed)
     plan = made.contacts
     write_parquet(plan, work.priority_list)
     write_csv(plan, work.priority_list.with_suffix(".csv"))
@@ -49,19 +54,30 @@ def run(params: Params) -> None:
     further["left_out"] = left_out(made.verdicts)
     if made.choice.missed:
         further["missed"] = made.choice.missed
-    further["sensitivity"] = other_assumptions(scores, params.decisions, treated)
+    further["sensitivity"] = other_assumptions(scores, params.decisions, treated, closed)
+    if unasked:
+        further["consent_not_known"] = unasked
     if learned := learned_rates(assumed, params.decisions):
         further["learned_save_rates"] = learned
     write_json({**summary, **further}, work.plan_summary)
-    profit = profit_table(read_parquet(work.backtest), params.decisions, params.clv)
-    write_parquet(profit, work.profit)
-    write_text(profit.round(2).to_csv(index=False), work.profit_plot)
-    brought = profit_summary(profit)
-    write_json(brought, work.profit_summary)
-    tracked = {f"plan.{name}": float(value) for name, value in summary.items()}
-    for strategy, figures in brought.items():
-        tracked |= {f"profit.{strategy}.{name}": value for name, value in figures.items()}
+    tracked = {f"plan.{name}": float(value) for name, value in summary.items()} | write_profit(params, work)
     track(params, work, tracked)
+
+
+def closed_actions(scores: pd.DataFrame, params: Params, work: Workspace) -> tuple[np.ndarray, list[str]]:
+    """Which rule closes which action to whom, and the channels on which consent is not known."""
+    settings, as_of, con = params.decisions, ingested(work).as_of, connect(params.engine)
+    signals = Signals.read(con, work.customers, work.interactions, work.contacts)
+    facts = contact_facts(
+        con.read_parquet(work.orders),
+        signals,
+        as_of=as_of,
+        window_days=settings.contact_rules.window_days,
+        top_customers=settings.discount_policy.top_customers,
+        discounts=[name for name, contact in settings.actions.items() if contact.offer == "discount"],
+    ).to_pandas()
+    closed = barred(scores, facts, settings, params.clv.margin, as_of)
+    return closed, without_consent_column(channels_with_consent(signals), settings)
 
 
 def totals(plan: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -85,16 +101,8 @@ def left_out(verdicts: pd.DataFrame) -> dict[str, int]:
     return {str(reason): int(count) for reason, count in sorted(counts.items()) if count}
 
 
-def profit_summary(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Realised profit per strategy over all cutoffs, and how far the plan was ahead."""
-    names = ["expected_profit", "realised_profit", "plan_ahead", "ahead_low", "ahead_high"]
-    told = over_all(table).set_index("strategy")[names].round(2).to_dict("index")
-    told[PLAN] = {name: told[PLAN][name] for name in names[:2]}
-    return {str(strategy): {str(name): float(x) for name, x in row.items()} for strategy, row in told.items()}
-
-
 def other_assumptions(
-    scores: pd.DataFrame, settings: Decisions, treated: pd.DataFrame
+    scores: pd.DataFrame, settings: Decisions, treated: pd.DataFrame, closed: np.ndarray
 ) -> dict[str, dict[str, float]]:
     """What would be different, by assumption and factor."""
     return {
@@ -104,7 +112,7 @@ def other_assumptions(
             "best_benefit": round(one.best_benefit, 2),
             "present_benefit": round(one.present_benefit, 2),
         }
-        for one in sensitivities(scores, settings, treated[["customer_id", "action"]])
+        for one in sensitivities(scores, settings, treated[["customer_id", "action"]], closed)
     }
 
 

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[1]
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
 SHIPPED = ROOT / "params.yaml"
-PARAMS_FILES = [SHIPPED, *sorted((ROOT / "params").glob("*.yaml"))]
-LISTS = {"params/forgotten.csv"}  # read where params.yaml says so
+PARAMS_FILES = [SHIPPED, *sorted({*(ROOT / "params").glob("*.yaml")} - {ROOT / "params" / "playbook.yaml"})]
+LISTS = {"params/forgotten.csv", "params/playbook.yaml"}  # read where params.yaml says so
 # read by churnlab measure, loyalty and score, which are no stages: a stage knows of no list before its own
 COMMANDS = {"decisions.effect_prior_sd", "decisions.labels.hysteresis", "loyalty"}
 CACHES = {"data/landing"}  # what is in it changes no result

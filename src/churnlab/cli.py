@@ -364,6 +364,29 @@ def figures(
 
 
 @app.command()
+def loyalty(params: ParamsFile = DEFAULT_PARAMS) -> None:
+    """Points and tiers of every scored customer, who is near the next one, and whether it pays."""
+    from churnlab.config import read_params
+    from churnlab.pipelines._loyalty import loyalty_of
+    from churnlab.pipelines._run import Workspace
+
+    settings = read_params(params)
+    found = loyalty_of(settings)
+    for name, tier in found["tiers"].items():
+        typer.echo(
+            f"{name}: {tier['customers']:,} customers, {tier['points']:,.0f} points, "
+            f"{tier['near_next']:,} near the next tier"
+        )
+    typer.echo(
+        f"It costs {found['cost']:,.2f} and is expected to bring {found['expected_return']:,.2f}, "
+        f"if members spend {settings.loyalty.more_spend:.1%} more"
+    )
+    if found["break_even_more_spend"] is not None:
+        typer.echo(f"It pays from {found['break_even_more_spend']:.2%} more on")
+    typer.echo(Workspace.of(settings).loyalty)
+
+
+@app.command()
 def migration(
     before: Annotated[
         Path | None, typer.Option(help="The earlier scores.parquet, or a folder with one.")
@@ -397,29 +420,6 @@ def migration(
     show(found, Console(highlight=False))
     if out is not None:
         typer.echo(out)
-
-
-@app.command()
-def loyalty(params: ParamsFile = DEFAULT_PARAMS) -> None:
-    """Points and tiers of every scored customer, who is near the next one, and whether it pays."""
-    from churnlab.config import read_params
-    from churnlab.pipelines._loyalty import loyalty_of
-    from churnlab.pipelines._run import Workspace
-
-    settings = read_params(params)
-    found = loyalty_of(settings)
-    for name, tier in found["tiers"].items():
-        typer.echo(
-            f"{name}: {tier['customers']:,} customers, {tier['points']:,.0f} points, "
-            f"{tier['near_next']:,} near the next tier"
-        )
-    typer.echo(
-        f"It costs {found['cost']:,.2f} and is expected to bring {found['expected_return']:,.2f}, "
-        f"if members spend {settings.loyalty.more_spend:.1%} more"
-    )
-    if found["break_even_more_spend"] is not None:
-        typer.echo(f"It pays from {found['break_even_more_spend']:.2%} more on")
-    typer.echo(Workspace.of(settings).loyalty)
 
 
 @models.command("list")

@@ -1,5 +1,6 @@
 """params.yaml as typed, frozen sections: the only reader of YAML."""
 
+from churnlab.config.contacting import Audience, Contact, ContactRules, DiscountPolicy
 from churnlab.config.data import (
     Columns,
     Contacts,
@@ -11,16 +12,18 @@ from churnlab.config.data import (
     Privacy,
     Source,
 )
-from churnlab.config.decisions import Contact, CustomerTypes, Decisions, Labels, Quota
+from churnlab.config.decisions import CustomerTypes, Decisions, Labels, Quota
 from churnlab.config.loyalty import Loyalty
 from churnlab.config.modelling import Churn, Clv, Engine, Evaluation, Features, Gates
 from churnlab.config.reading import Params, read_params
 
 __all__ = [
+    "Audience",
     "Churn",
     "Clv",
     "Columns",
     "Contact",
+    "ContactRules",
     "Contacts",
     "CsvFormat",
     "CustomerTypes",
@@ -28,6 +31,7 @@ __all__ = [
     "Data",
     "Database",
     "Decisions",
+    "DiscountPolicy",
     "Engine",
     "Evaluation",
     "Features",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from churnlab.config.contacting import Contact, ContactRules, DiscountPolicy
 from churnlab.config.sections import Days, Fraction, Section
 
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
@@ -49,16 +50,6 @@ class CustomerTypes(Section):
     returned_share: OpenShare = 0.5
 
 
-class Contact(Section):
-    """What one contact costs and is assumed to do."""
-
-    channel: str = Field(min_length=1)
-    contact_cost: float = Field(ge=0)
-    incentive_cost: float = Field(ge=0)
-    save_rate: Fraction
-    control_share: float | None = Field(default=None, ge=0, lt=1)
-
-
 class Quota(Section):
     """Contacts of one kind of customers: so many at most, and at least so many as far as limits allow."""
 
@@ -90,6 +81,8 @@ class Decisions(Section):
     salt: str
     learned_effects: str | None = None
     effect_prior_sd: float = Field(default=0.05, gt=0, le=1)
+    contact_rules: ContactRules = ContactRules()
+    discount_policy: DiscountPolicy = DiscountPolicy()
     actions: dict[str, Contact] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -97,4 +90,15 @@ class Decisions(Section):
         unknown = set(self.channel_capacity) - {contact.channel for contact in self.actions.values()}
         if unknown:
             raise ValueError(f"channel_capacity: no action uses the channel {min(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _discounts_are_small(self) -> Decisions:
+        largest = self.discount_policy.largest_share
+        for name, contact in self.actions.items():
+            if contact.discount_share is not None and contact.discount_share > largest:
+                raise ValueError(
+                    f"actions.{name}: a discount_share of {contact.discount_share:g} is more than "
+                    f"discount_policy.largest_share, {largest:g}: lower it, or offer a perk beside it"
+                )
         return self

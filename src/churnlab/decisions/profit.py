@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from churnlab.config import Clv, Contact, Decisions
+from churnlab.decisions.bars import Bar
 from churnlab.decisions.optimiser import NOBODY
 from churnlab.decisions.priority import expected_cost, net_benefit, priority_plan, untold, value_at_stake
 
@@ -99,7 +100,9 @@ def realised_profit(churned: np.ndarray, value: np.ndarray, contact: Contact) ->
     return churned * kept - (1 - churned) * contact.incentive_cost - contact.contact_cost
 
 
-def profit_table(rows: pd.DataFrame, settings: Decisions, clv: Clv) -> pd.DataFrame:
+def profit_table(
+    rows: pd.DataFrame, settings: Decisions, clv: Clv, closed: np.ndarray | None = None
+) -> pd.DataFrame:
     """Every strategy at every cutoff, and over all of them.
 
     Strategies: `plan`, the priority list as users get it, with nobody held out; `plan_without_limits`, the
@@ -117,6 +120,9 @@ def profit_table(rows: pd.DataFrame, settings: Decisions, clv: Clv) -> pd.DataFr
         Actions and limits; quotas of segments are left out, for the labels of then are not known.
     clv
         For :func:`value_kept`.
+    closed
+        :class:`churnlab.decisions.bars.Bar`, (rows, actions): no strategy contacts anybody by an action that
+        is closed to them. None: all are open.
 
     Returns
     -------
@@ -138,11 +144,13 @@ def profit_table(rows: pd.DataFrame, settings: Decisions, clv: Clv) -> pd.DataFr
     people = pd.Index(rows["customer_id"].unique())
     tried: dict[str, dict[int, list[tuple[np.ndarray, _Outcome]]]] = {}
     cutoffs = []
-    for cutoff, unsorted in rows.groupby("cutoff", sort=True):
+    bars = np.zeros((len(rows), len(settings.actions)), dtype=np.int8) if closed is None else closed
+    numbered = rows.assign(row=np.arange(len(rows)))
+    for cutoff, unsorted in numbered.groupby("cutoff", sort=True):
         part = unsorted.sort_values("customer_id", ignore_index=True)
         place = people.get_indexer(pd.Index(part["customer_id"]))
         cutoffs.append(str(cutoff))
-        for variant, one in _outcomes(part, alone, clv):
+        for variant, one in _outcomes(part, alone, clv, bars[part["row"]]):
             tried.setdefault(one.strategy, {}).setdefault(variant, []).append((place, one))
     kept = [max(variants.values(), key=_realised) for variants in tried.values()]
     found: list[dict[str, object]] = []
@@ -163,7 +171,9 @@ def over_all(table: pd.DataFrame) -> pd.DataFrame:
     return (table if whole.empty else whole).reset_index(drop=True)
 
 
-def _outcomes(rows: pd.DataFrame, settings: Decisions, clv: Clv) -> Iterator[tuple[int, _Outcome]]:
+def _outcomes(
+    rows: pd.DataFrame, settings: Decisions, clv: Clv, closed: np.ndarray
+) -> Iterator[tuple[int, _Outcome]]:
     """Every strategy, those with one action once for each: number of the action (0 for plans), outcome."""
     names, contacts = list(settings.actions), list(settings.actions.values())
     p, stake = rows["churn_probability"].to_numpy(float), value_at_stake(rows)
@@ -181,19 +191,20 @@ def _outcomes(rows: pd.DataFrame, settings: Decisions, clv: Clv) -> Iterator[tup
         )
 
     nobody = np.full(len(rows), NOBODY)
-    yield 0, outcome(PLAN, _planned(rows, settings, names))
-    yield 0, outcome(UNLIMITED, _planned(rows, _without_limits(settings, costs), names))
+    yield 0, outcome(PLAN, _planned(rows, settings, names, closed))
+    yield 0, outcome(UNLIMITED, _planned(rows, _without_limits(settings, costs), names, closed))
     yield 0, outcome("nobody", nobody)
     orders = {name: np.argsort(-key(rows).to_numpy(float), kind="stable") for name, key in RULES.items()}
     for number, (name, contact) in enumerate(settings.actions.items()):
-        all_of_them = np.full(len(rows), number)
+        is_open = closed[:, number] == Bar.OPEN
+        all_of_them = np.where(is_open, number, NOBODY)
         yield number, outcome(EVERYONE, all_of_them, name)
-        typical = np.full(len(rows), costs[:, number].mean())
-        share = _most(typical, contact, settings) / len(rows)
+        typical = np.full(is_open.sum(), costs[is_open, number].mean() if is_open.any() else 0.0)
+        share = _most(typical, contact, settings) / max(len(typical), 1)
         yield number, outcome("random", all_of_them, name, share)
         for rule, order in orders.items():
-            action = nobody.copy()
-            action[order[: _most(costs[order, number], contact, settings)]] = number
+            action, reached = nobody.copy(), order[is_open[order]]
+            action[reached[: _most(costs[reached, number], contact, settings)]] = number
             yield number, outcome(rule, action, name)
 
 
@@ -208,12 +219,12 @@ def _most(costs: np.ndarray, contact: Contact, settings: Decisions) -> int:
     return min(most, int(np.count_nonzero(np.cumsum(costs) <= settings.budget * (1 + 1e-9))))
 
 
-def _planned(rows: pd.DataFrame, settings: Decisions, names: list[str]) -> np.ndarray:
+def _planned(rows: pd.DataFrame, settings: Decisions, names: list[str], closed: np.ndarray) -> np.ndarray:
     """The action of each customer on the list."""
     scores = rows[["customer_id", "churn_probability", "clv"]].assign(
         horizon_days=0, risk_label="", value_label=""
     )
-    contacts = priority_plan(scores, settings, untold).contacts
+    contacts = priority_plan(scores, settings, untold, closed).contacts
     action = np.full(len(rows), NOBODY)
     place = pd.Index(rows["customer_id"]).get_indexer(pd.Index(contacts["customer_id"]))
     action[place] = [names.index(name) for name in contacts["action"]]

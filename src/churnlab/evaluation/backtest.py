@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from churnlab.config import Params
 from churnlab.errors import DataError
 from churnlab.evaluation.baselines import compare, days_since_last_order, historical_rate
 from churnlab.features.buckets import customer_buckets
-from churnlab.features.outcomes import outcomes, spent_before
+from churnlab.features.outcomes import first_order_after, outcomes, spent_before
 from churnlab.features.plan import (
     backtest_cutoffs,
     current_snapshot,
@@ -40,6 +41,25 @@ PREDICTIONS = [
     "p_alive",
     "clv",
 ]
+# What types and styles of customers rest on.
+OF_THE_PAST = (
+    "frequency",
+    "T",
+    "days_since_last_order",
+    "gap_mean_days",
+    "gap_cv",
+    "order_value_cv",
+    "discount_share",
+    "products_new_share",
+    "complaint_open",
+    "complaints_90d",
+    "csat_last",
+    "csat_mean_365d",
+    "nps_last",
+    "nps_mean_365d",
+    "returned_share",
+    "returned_share_365d",
+)
 MODEL = "churnlab"
 Progress = Callable[[str], None]
 
@@ -148,15 +168,36 @@ def measured(test: Backtest, truth: pd.DataFrame) -> pd.DataFrame:
     return compare(truth, {MODEL: test.predictions, **test.rivals})
 
 
+def next_order_coverage(test: Backtest, orders: ir.Table) -> tuple[int, float]:
+    """Of the customers who ordered in the horizon, how many, and which share did so in their interval.
+
+    The log ends, so the interval is that of the next order given that it comes within the horizon: the same
+    chances, as shares of the chance of an order by then. A day counts with its middle.
+    """
+    units = in_units(test.features, test.scorer.plan)
+    waits = test.features[["customer_id"]].merge(
+        first_order_after(orders, test.cutoff, test.horizon_days), on="customer_id", how="left"
+    )["days"]
+    came = waits.notna().to_numpy()
+    if not came.any():
+        return 0, float("nan")
+    primary, days = test.scorer.btyd.primary, waits.to_numpy(float)[came]
+    within = primary.p_next_purchase(units[came], np.full(len(days), float(test.horizon_days)))
+    place = primary.p_next_purchase(units[came], days - 0.5) / within
+    return int(came.sum()), float((np.abs(place - 0.5) <= test.scorer.clv.interval / 2).mean())
+
+
 def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.DataFrame:
     """Forecast and outcome side by side, with what was known of the past: what decisions are judged by.
 
     Returns
     -------
-    The columns of `truth` and of `PREDICTIONS`; cutoff (ISO day); days_since_last_order; usual_gap_days: the
-    customer's own mean gap, or the typical one; spend_last_year: net money in the 365 days up to the cutoff.
+    The columns of `truth` and of `PREDICTIONS`; risk_label, value_label; cutoff (ISO day); those of
+    `OF_THE_PAST` that the features have; usual_gap_days: the customer's own mean gap, or the typical one;
+    spend_last_year: net money in the 365 days up to the cutoff.
     """
-    past = test.features[["customer_id", "days_since_last_order"]].assign(
+    known = [name for name in OF_THE_PAST if name in test.features]
+    past = test.features[["customer_id", *known]].assign(
         usual_gap_days=test.features["gap_mean_days"].fillna(test.scorer.typical["gap_mean_days"])
     )
     spent = spent_before(orders, test.cutoff, 365)[["customer_id", "spend"]]
@@ -164,7 +205,12 @@ def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.Da
     rows = truth.merge(test.predictions, on="customer_id", validate="one_to_one")
     rows = rows.merge(past, on="customer_id", validate="one_to_one")
     rows = rows.merge(spent, on="customer_id", how="left", validate="one_to_one")
-    return rows.fillna({"spend_last_year": 0.0}).assign(cutoff=test.cutoff.isoformat())
+    assert test.scorer.risk is not None and test.scorer.value is not None
+    return rows.fillna({"spend_last_year": 0.0}).assign(
+        risk_label=test.scorer.risk.label(rows["churn_probability"].to_numpy()).to_numpy(),
+        value_label=test.scorer.value.label(rows["clv"].to_numpy()).to_numpy(),
+        cutoff=test.cutoff.isoformat(),
+    )
 
 
 def truth_after(

@@ -16,6 +16,27 @@ if TYPE_CHECKING:
 TYPES = {"customer_id": "str", "churned": "int8", "n_purchases": "int64", "spend": "float64"}
 
 
+def first_order_after(orders: ir.Table, cutoff: date, horizon_days: int) -> pd.DataFrame:
+    """When each customer first bought in (cutoff, cutoff + horizon_days].
+
+    Parameters
+    ----------
+    orders
+        customer_id, day, is_purchase.
+
+    Returns
+    -------
+    customer_id; days (from the cutoff, 1 for the day after); sorted; who did not buy is missing.
+    """
+    later = orders.filter(
+        orders.is_purchase, orders.day > cutoff, orders.day <= cutoff + timedelta(days=horizon_days)
+    )
+    first = later.group_by("customer_id").aggregate(first=later.day.min())
+    days = first.first.delta(ibis.literal(cutoff), unit="day").cast("float64")
+    found = first.select("customer_id", days=days).order_by("customer_id").to_pandas()
+    return found.astype({"customer_id": "str", "days": "float64"})
+
+
 def spent_before(orders: ir.Table, cutoff: date, days: int) -> pd.DataFrame:
     """What every customer spent in the days up to a cutoff, returns taken off, and on how many days.
 

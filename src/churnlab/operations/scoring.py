@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churnlab.config import Decisions
+from churnlab.decisions.contact_rules import not_for_them
 from churnlab.decisions.customer_types import buying_style, lifecycle_type
 from churnlab.decisions.hysteresis import EarlierLabels, settled
 from churnlab.decisions.priority import best_actions
@@ -65,6 +66,8 @@ SCORES = pa.schema(
         "buying_style": pa.string(),
         "buying_style_confidence": pa.float64(),
         "expected_next_order_date": pa.date32(),
+        "expected_next_order_low": pa.date32(),
+        "expected_next_order_high": pa.date32(),
         "reasons": pa.list_(pa.string()),
         "expected_net_benefit": pa.float64(),
         "priority_rank": pa.int64(),
@@ -133,9 +136,10 @@ def write_scores(
         The day, and what is the same for everybody.
     path
         Parquet file with the columns of `SCORES`, sorted by customer_id; a row group per bucket.
-        expected_next_order_date is the median date of the next order of a customer who is still buying; empty
-        where that is over ten years away. Customers with returns only are scored by the purchase model as if
-        their first return had been an order.
+        expected_next_order_date is the median date of the next order of a customer who is still buying, which
+        lies between _low and _high with the chance of `clv.interval`; empty where over ten years away.
+        Customers with returns only are scored by the purchase model as if their first return had been an
+        order.
     signals
         The optional tables; what they tell of later days is not looked at.
     bucket_customers
@@ -266,7 +270,11 @@ def scored(buyers: pd.DataFrame, others: pd.DataFrame, scorer: Scorer, terms: Te
         as_of=terms.as_of,
         horizon_days=scorer.plan.horizon_days,
         expected_next_order_date=_dates(terms.as_of, scores["days_to_next_order"]),
-        expected_net_benefit=best_actions(scores, terms.settings)["expected_net_benefit"],
+        expected_next_order_low=_dates(terms.as_of, scores["days_to_next_order_low"]),
+        expected_next_order_high=_dates(terms.as_of, scores["days_to_next_order_high"]),
+        expected_net_benefit=best_actions(scores, terms.settings, not_for_them(scores, terms.settings))[
+            "expected_net_benefit"
+        ],
         **vars(terms.source),
     )
     return scores[UNRANKED.names]
