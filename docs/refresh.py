@@ -232,6 +232,29 @@ def profit() -> str:
     return table(head, rows, right=range(2, len(head)))
 
 
+OWN, LEAD = ("realised_profit", "low", "high"), ("plan_ahead", "ahead_low", "ahead_high")
+
+
+def profit_definitions() -> str:
+    """How far the list was ahead under every definition of who could have been kept."""
+    found = pd.read_parquet(ROOT / "reports/profit_definitions.parquet")
+    found = found[~found["strategy"].isin([UNLIMITED, "nobody"])]
+    shown = {name: part.set_index("strategy") for name, part in found.groupby("definition", sort=False)}
+    head = ("List ahead of", *(f"`{name}`" for name in shown))
+    cutoffs = ("cutoffs", *(str(part["cutoffs"].iloc[0]) for part in shown.values()))
+    own = ("*profit of the list*", *(_spanned(part.loc[PLAN], *OWN) for part in shown.values()))
+    ahead = [
+        (words, *(_spanned(part.loc[name], *LEAD) for part in shown.values()))
+        for name, words in STRATEGIES.items()
+        if name in set(found["strategy"]) - {PLAN}
+    ]
+    return table(head, [cutoffs, own, *ahead], right=range(1, len(head)))
+
+
+def _spanned(row: pd.Series, name: str, low: str, high: str) -> str:
+    return f"{row[name]:,.0f} ({row[low]:,.0f} to {row[high]:,.0f})"
+
+
 def _metric_row(row: MetricRow) -> tuple[str, ...]:
     texts = ["" if value is None else WRITTEN[row.wording.kind].format(value) for value in row.figures]
     best = {text for text, first in zip(texts, row.best, strict=True) if first}
@@ -435,6 +458,7 @@ RUN: dict[str, Callable[[], str]] = {
     "list": priority,
     "metrics": metrics,
     "profit": profit,
+    "profit_definitions": profit_definitions,
 }
 
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from churnlab.config import Decisions, Params
 from churnlab.decisions.priority import SCORE_COLUMNS, priority_plan
 from churnlab.decisions.profit import PLAN, over_all, profit_table
+from churnlab.decisions.profit_definitions import definitions_table
 from churnlab.decisions.sensitivity import sensitivities
 from churnlab.engine import read_parquet, write_parquet, write_text
 from churnlab.operations import tracking
@@ -53,8 +54,10 @@ def run(params: Params) -> None:
     if learned := learned_rates(assumed, params.decisions):
         further["learned_save_rates"] = learned
     write_json({**summary, **further}, work.plan_summary)
-    profit = profit_table(read_parquet(work.backtest), params.decisions, params.clv)
+    past = read_parquet(work.backtest)
+    profit = profit_table(past, params.decisions, params.clv)
     write_parquet(profit, work.profit)
+    write_parquet(definitions_table(past, params.decisions, params.clv), work.profit_definitions)
     write_text(profit.round(2).to_csv(index=False), work.profit_plot)
     brought = profit_summary(profit)
     write_json(brought, work.profit_summary)

@@ -154,7 +154,8 @@ def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.Da
     Returns
     -------
     The columns of `truth` and of `PREDICTIONS`; cutoff (ISO day); days_since_last_order; usual_gap_days: the
-    customer's own mean gap, or the typical one; spend_last_year: net money in the 365 days up to the cutoff.
+    customer's own mean gap, or the typical one; spend_last_year: net money in the 365 days up to the cutoff;
+    bought_afterwards: 1 with an order in the horizon after this one, 0 without, NaN where the log ends.
     """
     past = test.features[["customer_id", "days_since_last_order"]].assign(
         usual_gap_days=test.features["gap_mean_days"].fillna(test.scorer.typical["gap_mean_days"])
@@ -163,7 +164,19 @@ def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.Da
     rows = truth.merge(test.predictions, on="customer_id", validate="one_to_one")
     rows = rows.merge(past, on="customer_id", validate="one_to_one")
     rows = rows.merge(spent, on="customer_id", how="left", validate="one_to_one")
+    rows = rows.merge(_afterwards(test, orders), on="customer_id", how="left", validate="one_to_one")
     return rows.fillna({"spend_last_year": 0.0}).assign(cutoff=test.cutoff.isoformat())
+
+
+def _afterwards(test: Backtest, orders: ir.Table) -> pd.DataFrame:
+    """customer_id, bought_afterwards; nobody where the log ends too early."""
+    end = test.cutoff + timedelta(days=test.horizon_days)
+    later = truth_after(orders, end, test.horizon_days, test.scorer.plan.sample)
+    if later is None:
+        return pd.DataFrame({"customer_id": [], "bought_afterwards": []}).astype(
+            {"customer_id": "str", "bought_afterwards": "float64"}
+        )
+    return later[["customer_id"]].assign(bought_afterwards=1.0 - later["churned"])
 
 
 def truth_after(
