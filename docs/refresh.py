@@ -57,6 +57,7 @@ WRITTEN = {"ratio": "{:.3f}", "times": "{:.2f}", "amount": "{:.2f}", "share": "{
 ACCURACY = "benchmarks/accuracy.json"
 ABLATION = "benchmarks/ablation.json"
 COST = "benchmarks/cost.json"
+WORTH = "benchmarks/worth.json"
 SPEED, FAULTS = "benchmarks/speed.json", "benchmarks/faults.json"
 SPARK = "benchmarks/spark_growth.json"
 BILLION = {"lines": 1_000_000_000, "customers": 50_000_000}
@@ -238,17 +239,28 @@ OWN, LEAD = ("realised_profit", "low", "high"), ("plan_ahead", "ahead_low", "ahe
 def profit_definitions() -> str:
     """How far the list was ahead under every definition of who could have been kept."""
     found = pd.read_parquet(ROOT / "reports/profit_definitions.parquet")
-    found = found[~found["strategy"].isin([UNLIMITED, "nobody"])]
-    shown = {name: part.set_index("strategy") for name, part in found.groupby("definition", sort=False)}
-    head = ("List ahead of", *(f"`{name}`" for name in shown))
+    parts = found.groupby("definition", sort=False)
+    shown = {f"`{name}`": part.set_index("strategy") for name, part in parts}
     cutoffs = ("cutoffs", *(str(part["cutoffs"].iloc[0]) for part in shown.values()))
     own = ("*profit of the list*", *(_spanned(part.loc[PLAN], *OWN) for part in shown.values()))
     ahead = [
         (words, *(_spanned(part.loc[name], *LEAD) for part in shown.values()))
         for name, words in STRATEGIES.items()
-        if name in set(found["strategy"]) - {PLAN}
+        if name not in (PLAN, UNLIMITED, "nobody")
     ]
-    return table(head, [cutoffs, own, *ahead], right=range(1, len(head)))
+    return table(("List ahead of", *shown), [cutoffs, own, *ahead], right=range(1, len(shown) + 1))
+
+
+def profit_truth() -> str:
+    """Realised profit on made-up logs, by what a log tells and by the truth."""
+    names = ("bought_in_the_year", "not_long_silent", "alive", "leaving")
+    shops = _json(WORTH)["shops"]
+    head = ("Contacted", *(f"{shop['shop']}: {name.replace('_', ' ')}" for shop in shops for name in names))
+    rows = [
+        (words, *(f"{round(shop[name][strategy]['realised_profit']):,}" for shop in shops for name in names))
+        for strategy, words in STRATEGIES.items()
+    ]
+    return table(head, rows, right=range(1, len(head)))
 
 
 def _spanned(row: pd.Series, name: str, low: str, high: str) -> str:
@@ -448,6 +460,7 @@ CODE: dict[str, Callable[[], str]] = {
     "ablation_auc": partial(_ablation, "churn", "roc_auc"),
     "ablation_gini": partial(_ablation, "spend", "normalised_gini"),
     "season": season,
+    "profit_truth": profit_truth,
     **{name: partial(_filled, write, SPEED) for name, write in speed_blocks.OF_SPEED.items()},
     **{name: partial(_filled, write, FAULTS) for name, write in speed_blocks.OF_FAULTS.items()},
     "spark_growth": spark_growth,

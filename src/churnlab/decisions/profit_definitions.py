@@ -16,8 +16,8 @@ DEFINITION_TYPES = {"definition": "str", "cutoffs": "int64"} | {
 
 
 def _not_long_silent(rows: pd.DataFrame) -> pd.DataFrame:
-    lately = rows["days_since_last_order"] <= GAPS * rows["usual_gap_days"]
-    return rows.assign(spend_last_year=rows["spend_last_year"].where(lately, 0.0))
+    long_silent = rows["days_since_last_order"] > GAPS * rows["usual_gap_days"]
+    return rows.assign(spend_last_year=rows["spend_last_year"].mask(long_silent, 0.0))
 
 
 def _came_back(rows: pd.DataFrame) -> pd.DataFrame:
