@@ -50,6 +50,8 @@ class Workspace:
         self.manifest = reports / "manifest.json"
         self.scores = outputs / "scores.parquet"
         self.priority_list = outputs / "priority_list.parquet"
+        self.loyalty = outputs / "loyalty.parquet"
+        self.loyalty_summary = reports / "loyalty.json"
         self.verdicts = outputs / "verdicts.parquet"
         self.key_figures = reports / "key_figures.json"
         self.key_figures_table = outputs / "key_figures.parquet"

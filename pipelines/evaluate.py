@@ -9,7 +9,16 @@ import pandas as pd
 
 from churnlab.config import Params
 from churnlab.engine import connect, write_parquet, write_text
-from churnlab.evaluation.backtest import Backtest, backtest, measured, origins, outcome_rows, truth_after
+from churnlab.evaluation.backtest import (
+    MODEL,
+    Backtest,
+    backtest,
+    measured,
+    next_order_coverage,
+    origins,
+    outcome_rows,
+    truth_after,
+)
 from churnlab.evaluation.report_data import headline, plot_frames
 from churnlab.features.signals import NOTHING, Signals
 from churnlab.pipelines._files import ingested, progress, write_json
@@ -27,18 +36,24 @@ def run(params: Params) -> None:
     orders = con.read_parquet(work.orders)
     signals = Signals.read(con, work.customers, work.interactions, work.contacts)
     cutoffs = origins(found.first_day, found.as_of, params.features.horizon_days, params)
-    tables, rows = [], []
+    tables, rows, covered = [], [], []
     with progress("backtest", len(cutoffs)) as step:
         # the newest origin comes last: its forecasts are the ones that are drawn
         for cutoff in reversed(cutoffs):
             test, truth = tested(orders, cutoff, params, found.data_version, signals)
             tables.append(measured(test, truth).assign(cutoff=cutoff.isoformat()))
             rows.append(outcome_rows(test, truth, orders))
+            covered.append(next_order_coverage(test, orders))
             step(cutoff.isoformat())
     table = pd.concat(tables, ignore_index=True)
     write_parquet(table, work.comparison)
     write_parquet(pd.concat(rows, ignore_index=True), work.backtest)
-    write_json(headline(table), work.metrics)
+    metrics = headline(table)
+    came = sum(customers for customers, _ in covered)
+    if came:
+        inside = sum(customers * share for customers, share in covered if customers)
+        metrics[MODEL]["next_order"] = {"customers": came, "interval_coverage": round(inside / came, 6)}
+    write_json(metrics, work.metrics)
     for name, frame in plot_frames(test, truth).items():
         write_text(frame.to_csv(index=False), work.plots / f"{name}.csv")
 

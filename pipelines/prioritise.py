@@ -6,22 +6,26 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from churnlab.config import Decisions, Params
+from churnlab.decisions.contact_rules import barred, without_consent_column
 from churnlab.decisions.priority import SCORE_COLUMNS, priority_plan
 from churnlab.decisions.profit import PLAN, over_all, profit_table
 from churnlab.decisions.profit_definitions import definitions_table
 from churnlab.decisions.sensitivity import sensitivities
-from churnlab.engine import read_parquet, write_parquet, write_text
+from churnlab.engine import connect, read_parquet, write_parquet, write_text
+from churnlab.features.contact_facts import channels_with_consent, contact_facts
+from churnlab.features.signals import Signals
 from churnlab.operations import tracking
 from churnlab.operations.provenance import project_root
 from churnlab.operations.recording import record_execution, run_key
 from churnlab.operations.save_rates_file import in_force
 from churnlab.operations.sinks.csv_files import write_csv
-from churnlab.pipelines._files import read_json, write_json
+from churnlab.pipelines._files import ingested, read_json, write_json
 from churnlab.pipelines._record import execution_files, plots_page
 from churnlab.pipelines._run import Workspace, main
 
@@ -30,8 +34,9 @@ def run(params: Params) -> None:
     """outputs/scores.parquet → the list as Parquet and CSV, everybody's verdict, reports/plan.json."""
     work, assumed = Workspace.of(params), params.decisions
     params = in_force(params)
-    scores = read_parquet(work.scores, SCORE_COLUMNS)
-    made = priority_plan(scores, params.decisions, reasons_in(work))
+    scores = read_parquet(work.scores, [*SCORE_COLUMNS, "expected_order_value"])
+    closed, unasked = closed_actions(scores, params, work)
+    made = priority_plan(scores, params.decisions, reasons_in(work), closed)
     plan = made.contacts
     write_parquet(plan, work.priority_list)
     write_csv(plan, work.priority_list.with_suffix(".csv"))
@@ -50,7 +55,9 @@ def run(params: Params) -> None:
     further["left_out"] = left_out(made.verdicts)
     if made.choice.missed:
         further["missed"] = made.choice.missed
-    further["sensitivity"] = other_assumptions(scores, params.decisions, treated)
+    further["sensitivity"] = other_assumptions(scores, params.decisions, treated, closed)
+    if unasked:
+        further["consent_not_known"] = unasked
     if learned := learned_rates(assumed, params.decisions):
         further["learned_save_rates"] = learned
     write_json({**summary, **further}, work.plan_summary)
@@ -65,6 +72,22 @@ def run(params: Params) -> None:
     for strategy, figures in brought.items():
         tracked |= {f"profit.{strategy}.{name}": value for name, value in figures.items()}
     track(params, work, tracked)
+
+
+def closed_actions(scores: pd.DataFrame, params: Params, work: Workspace) -> tuple[np.ndarray, list[str]]:
+    """Which rule closes which action to whom, and the channels on which consent is not known."""
+    settings, as_of, con = params.decisions, ingested(work).as_of, connect(params.engine)
+    signals = Signals.read(con, work.customers, work.interactions, work.contacts)
+    facts = contact_facts(
+        con.read_parquet(work.orders),
+        signals,
+        as_of=as_of,
+        window_days=settings.contact_rules.window_days,
+        top_customers=settings.discount_policy.top_customers,
+        discounts=[name for name, contact in settings.actions.items() if contact.offer == "discount"],
+    ).to_pandas()
+    closed = barred(scores, facts, settings, params.clv.margin, as_of)
+    return closed, without_consent_column(channels_with_consent(signals), settings)
 
 
 def totals(plan: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -97,7 +120,7 @@ def profit_summary(table: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def other_assumptions(
-    scores: pd.DataFrame, settings: Decisions, treated: pd.DataFrame
+    scores: pd.DataFrame, settings: Decisions, treated: pd.DataFrame, closed: np.ndarray
 ) -> dict[str, dict[str, float]]:
     """What would be different, by assumption and factor."""
     return {
@@ -107,7 +130,7 @@ def other_assumptions(
             "best_benefit": round(one.best_benefit, 2),
             "present_benefit": round(one.present_benefit, 2),
         }
-        for one in sensitivities(scores, settings, treated[["customer_id", "action"]])
+        for one in sensitivities(scores, settings, treated[["customer_id", "action"]], closed)
     }
 
 

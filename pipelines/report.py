@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from churnlab.config import Params
+from churnlab.decisions.customer_types import styles_not_assigned
 from churnlab.decisions.key_figures import key_figures
 from churnlab.decisions.shop_report import shop_report
 from churnlab.engine import connect, read_parquet, write_text
@@ -44,7 +45,7 @@ COUNTED = ("customer_id", "churn_probability", "clv", "risk_label", "value_label
 def run(params: Params) -> None:
     """Everything written so far → outputs/report.html, and the shop's figures as tables and JSON."""
     work = Workspace.of(params)
-    found = ingested(work)
+    found, scorer = ingested(work), Scorer.load(work.packaged_model)
     scores, plan = read_parquet(work.scores, COUNTED), read_parquet(work.priority_list)
     best = most_valuable(scores, work)
     con = connect(params.engine)
@@ -63,11 +64,12 @@ def run(params: Params) -> None:
         profit=read_parquet(work.profit),
         risk_value=risk_value(scores),
         scores=best,
+        not_assigned=tuple(styles_not_assigned(scorer.plan.spec).values()),
         metrics=read_parquet(work.comparison),
         figures={name.replace("_", "-"): figure for name, figure in figures(work).items()},
         priority_list=plan,
         top_rows=params.report.top_rows,
-        notes=[*found.summary["cautions"], *notes(work)],
+        notes=[*found.summary["cautions"], *notes(work, scorer)],
         provenance={name: str(best[name].iloc[0]) for name in ("model_version", "run_id", "data_version")},
     )
     write_text(render(context), work.report)
@@ -81,12 +83,12 @@ def most_valuable(scores: pd.DataFrame, work: Workspace) -> pd.DataFrame:
     return best.merge(read_parquet(work.scores, rows=asked_for), on="customer_id", validate="one_to_one")
 
 
-def notes(work: Workspace) -> list[str]:
+def notes(work: Workspace, scorer: Scorer) -> list[str]:
     """Reservations of the data, of the model and of its promotion."""
     registered = read_json(work.registration)
     thin = [Gate(**gate) for gate in read_json(work.gates)["gates"]]
     # what was not fitted at all, the model's own notes tell
-    kept = [*sentences([gate for gate in thin if gate.fitted]), *Scorer.load(work.packaged_model).notes]
+    kept = [*sentences([gate for gate in thin if gate.fitted]), *scorer.notes]
     if not registered["beats_baselines"]:
         found = "; ".join(registered["findings"])
         kept.append(f"In the backtest this model did not beat every baseline: {found}")

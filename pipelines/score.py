@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from churnlab.config import Params
+from churnlab.decisions.customer_types import styles_not_assigned
 from churnlab.engine import connect
 from churnlab.features.signals import Signals
 from churnlab.models.scorer import Scorer
@@ -40,7 +41,7 @@ def run(params: Params) -> None:
         rows={**rows, "scored": scored},
         as_of=found.as_of,
         params=params_version(params),
-        notes=scorer.notes,
+        notes=[*scorer.notes, *styles_not_assigned(scorer.plan.spec).values()],
         **vars(source),
     )
     manifest.write(work.manifest)

@@ -87,8 +87,10 @@ def purchases_and_returns(seed: int = 20, customers: int = 400) -> pd.DataFrame:
 
 
 def small_settings(csv: Path, workspace: Path) -> dict[str, Any]:
-    """The shipped params.yaml, with this file as its source and quick settings."""
+    """The shipped params.yaml with its playbook, this file as its source and quick settings."""
     settings: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    playbook = yaml.safe_load((ROOT / settings["decisions"]["actions"]).read_text(encoding="utf-8"))
+    settings["decisions"]["actions"] = playbook["actions"]
     settings["workspace"] = str(workspace)
     settings["data"] |= {"dataset": None, "path": str(csv)}
     for section, values in SMALL_SETTINGS.items():

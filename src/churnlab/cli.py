@@ -118,6 +118,13 @@ def score(
     out: Annotated[
         Path | None, typer.Option(help="Folder for scores, quarantine and manifest; the workspace's outputs.")
     ] = None,
+    previous: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --out: scores.parquet of the date before, whose labels hold until a customer is well "
+            "beyond them. A sink has it."
+        ),
+    ] = None,
     sink: SinkTarget = None,
     file_format: FileFormat = "parquet",
     restate: Annotated[
@@ -144,6 +151,8 @@ def score(
 
     if sink is not None and out is not None:
         _fail("--out and --sink: name one of them")
+    if sink is not None and previous is not None:
+        _fail("--previous: is for --out: a sink has the list before")
     if sink is None and (restate or file_format != "parquet"):
         _fail("--restate and --format: are for a sink: name one with --sink")
     run_log = RunLog("json") if log == "json" else RunLog.shown()
@@ -151,7 +160,7 @@ def score(
         settings = read_params(params)
         day = yesterday(settings, datetime.now(UTC)) if as_of is None else _day(as_of, "--as-of")
         work = Workspace.of(settings)
-        job = Job(settings, day, _model(model, settings), work.landing, Patience(retry_seconds))
+        job = Job(settings, day, _model(model, settings), work.landing, Patience(retry_seconds), previous)
         if sink is None:
             typer.echo(score_source(job, out or work.scores.parent, run_log))
             return
@@ -352,6 +361,65 @@ def figures(
     write_figures(found, *files)
     for line in (found.stage.sentence, found.concentration.sentence, found.matrix.sentence, *files):
         typer.echo(line)
+
+
+@app.command()
+def loyalty(params: ParamsFile = DEFAULT_PARAMS) -> None:
+    """Points and tiers of every scored customer, who is near the next one, and whether it pays."""
+    from churnlab.config import read_params
+    from churnlab.pipelines._loyalty import loyalty_of
+    from churnlab.pipelines._run import Workspace
+
+    settings = read_params(params)
+    found = loyalty_of(settings)
+    for name, tier in found["tiers"].items():
+        typer.echo(
+            f"{name}: {tier['customers']:,} customers, {tier['points']:,.0f} points, "
+            f"{tier['near_next']:,} near the next tier"
+        )
+    typer.echo(
+        f"It costs {found['cost']:,.2f} and is expected to bring {found['expected_return']:,.2f}, "
+        f"if members spend {settings.loyalty.more_spend:.1%} more"
+    )
+    if found["break_even_more_spend"] is not None:
+        typer.echo(f"It pays from {found['break_even_more_spend']:.2%} more on")
+    typer.echo(Workspace.of(settings).loyalty)
+
+
+@app.command()
+def migration(
+    before: Annotated[
+        Path | None, typer.Option(help="The earlier scores.parquet, or a folder with one.")
+    ] = None,
+    after: Annotated[Path | None, typer.Option(help="The later one.")] = None,
+    sink: SinkTarget = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Date of the earlier list in the sink, YYYY-MM-DD.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Date of the later list in the sink.")] = None,
+    file_format: FileFormat = "parquet",
+    out: Annotated[Path | None, typer.Option(help="Parquet file for the whole table.")] = None,
+) -> None:
+    """Count the customers who moved between labels, types and styles from one list to another."""
+    from rich.console import Console
+
+    from churnlab.engine import write_parquet
+    from churnlab.operations.migrating import from_file, from_sink, migrated, show
+    from churnlab.operations.sinks.targets import open_sink
+
+    if before is not None and after is not None and (sink, start, end) == (None, None, None):
+        found = migrated(from_file(before), from_file(after))
+    elif sink is not None and start is not None and end is not None and (before, after) == (None, None):
+        first, last = _day(start, "--from"), _day(end, "--to")
+        with closing(open_sink(sink, file_format)) as opened:
+            found = migrated(from_sink(opened, first), from_sink(opened, last))
+    else:
+        _fail("migration: name --before and --after, or --sink with --from and --to")
+    if out is not None:
+        write_parquet(found.table, out)
+    show(found, Console(highlight=False))
+    if out is not None:
+        typer.echo(out)
 
 
 @models.command("list")

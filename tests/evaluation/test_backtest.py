@@ -13,7 +13,16 @@ from sklearn.metrics import log_loss
 
 from churnlab.engine import connect
 from churnlab.errors import DataError
-from churnlab.evaluation.backtest import Backtest, backtest, measured, of_everybody, outcome_rows, truth_after
+from churnlab.evaluation.backtest import (
+    Backtest,
+    backtest,
+    measured,
+    next_order_coverage,
+    of_everybody,
+    outcome_rows,
+    truth_after,
+)
+from churnlab.features.outcomes import outcomes
 from churnlab.features.signals import Signals
 from churnlab.operations.scoring import Provenance, Terms, scored_bucket
 
@@ -132,6 +141,14 @@ def test_scores_need_the_tables_of_the_model(told: Backtest, shop: tuple, small_
     pd.testing.assert_series_equal(scores["churn_probability"], expected)
     with pytest.raises(DataError, match=r"^interactions: there is no such table, and the model's features"):
         scored_bucket(known, told.scorer, terms)
+
+
+def test_the_next_order_comes_in_its_interval_as_often_as_it_says(told: Backtest, shop: tuple) -> None:
+    """Buyers of a constant rate, as the purchase model takes them to be: 80 %, three standard deviations."""
+    customers, share = next_order_coverage(told, shop[0])
+    expected = outcomes(shop[0], CUTOFF, HORIZON)
+    assert customers == (expected["churned"] == 0).sum()
+    assert share == pytest.approx(0.8, abs=3 * np.sqrt(0.8 * 0.2 / customers))
 
 
 @pytest.fixture(scope="module")

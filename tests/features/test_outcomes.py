@@ -4,7 +4,7 @@ from datetime import date
 
 import pandas as pd
 
-from churnlab.features.outcomes import outcomes
+from churnlab.features.outcomes import first_order_after, outcomes, spent_before
 
 CUTOFF = date(2024, 3, 31)
 
@@ -56,3 +56,19 @@ def test_tenths_add_up_exactly(ledger):
     """Ten times 0.1 is 1, which binary floating point misses."""
     rows = [("a", "2024-03-01", 1.0), *(("a", f"2024-04-{d:02d}", 0.1) for d in range(1, 11))]
     assert outcomes(ledger(rows), CUTOFF, 30)["spend"].tolist() == [1.0]
+
+
+def test_first_orders_after_a_cutoff_by_hand(ledger):
+    """A return is no order; the cutoff's own day is past."""
+    found = first_order_after(ledger(HAND), CUTOFF, 2)
+    assert found.to_dict("list") == {"customer_id": ["a", "c", "e"], "days": [1.0, 2.0, 2.0]}
+
+
+def test_what_was_spent_before_by_hand(ledger):
+    """The last 31 days up to the cutoff: a on its very day, f only returned, g a month ago to the day."""
+    found = spent_before(ledger(HAND), CUTOFF, 31)
+    assert found.to_dict("list") == {
+        "customer_id": ["a", "f", "g"],
+        "spend": [100.0, -5.0, 5.0],
+        "purchase_days": [1.0, 0.0, 1.0],
+    }

@@ -289,7 +289,7 @@ def test_any_model_says_something_possible_of_any_customer(family, values, rfm, 
     fit = model(family, **dict(zip(purchases.PARAMETERS[family], values, strict=True)))
     alive, none = fit.p_alive(rfm), fit.p_no_purchase(rfm, horizon)
     expected, later = fit.expected_purchases_by(rfm, [horizon, horizon + 30]).T
-    waiting = fit.median_days_to_next_purchase(rfm)
+    waiting = fit.days_to_next_purchase(rfm)
     assert all(np.isfinite(values).all() for values in (alive, none, expected, later, waiting))
     assert ((alive >= 0) & (alive <= 1) & (none <= 1) & (none >= 1 - alive - 1e-12)).all()
     assert (fit.p_no_purchase(rfm, horizon + 30) <= none + 1e-12).all()
@@ -317,15 +317,24 @@ def test_median_wait_halves_the_survival_of_the_waiting_time():
     """By definition of a median: ((A + m) / A)^-(r + x) = 1/2 at m, A = alpha + T in weeks."""
     fit = published("bgnbd")
     rfm = frame([(0, 0, 70), (5, 60, 70)])
-    weeks = fit.median_days_to_next_purchase(rfm) / WEEK
+    weeks = fit.days_to_next_purchase(rfm) / WEEK
     assert ((4.414 + 10 + weeks) / (4.414 + 10)) ** -(0.243 + rfm["frequency"].to_numpy()) == pytest.approx(
         [0.5, 0.5]
     )
 
 
+@pytest.mark.parametrize("chance", [0.01, 0.1, 0.5, 0.9])
+def test_the_wait_by_a_chance_and_the_chance_by_a_wait_undo_each_other(chance):
+    """By hand for x 2, T 10 weeks: ((4.414 + 10) / (4.414 + 10 + w))^2.243 = 1 - chance."""
+    fit, rfm = published("bgnbd"), frame([(2, 30, 70)])
+    days = fit.days_to_next_purchase(rfm, chance)
+    assert (14.414 / (14.414 + days[0] / WEEK)) ** 2.243 == pytest.approx(1 - chance)
+    assert fit.p_next_purchase(rfm, days) == pytest.approx([chance])
+
+
 def test_median_wait_of_a_hopeless_customer_is_capped_at_a_century():
     hopeless = model("bgnbd", r=1e-6, alpha=1.0, a=1.0, b=1.0)
-    assert hopeless.median_days_to_next_purchase(frame([(0, 0, 7)])) == [36525]
+    assert hopeless.days_to_next_purchase(frame([(0, 0, 7)])) == [36525]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -360,7 +369,7 @@ def test_a_row_is_predicted_alike_alone_and_among_others(cdnow, family, monkeypa
         fit.p_alive,
         lambda rfm: fit.p_no_purchase(rfm, 90),
         lambda rfm: fit.expected_purchases(rfm, 90),
-        fit.median_days_to_next_purchase,
+        fit.days_to_next_purchase,
     )
     for predict in predictions:
         whole = predict(cdnow)
@@ -451,7 +460,7 @@ def test_degenerate_customers_end_in_a_finite_model_or_a_recorded_step(family, n
     assert math.isfinite(fit.model.log_likelihood)
     for values in (fit.model.p_alive(rfm), fit.model.p_no_purchase(rfm, 90)):
         assert ((values >= 0) & (values <= 1)).all()
-    for values in (fit.model.expected_purchases(rfm, 90), fit.model.median_days_to_next_purchase(rfm)):
+    for values in (fit.model.expected_purchases(rfm, 90), fit.model.days_to_next_purchase(rfm)):
         assert (np.isfinite(values) & (values >= 0)).all()
 
 

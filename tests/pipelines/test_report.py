@@ -17,7 +17,6 @@ MISSING = replace(FITTED, model="season", fitted=False, sentence="no year before
 def test_what_goes_short_is_noted_once(tmp_path: Path, small_scorer: Any) -> None:
     """Of a model that was not fitted its own note is there already: what stands in, it says itself."""
     work = Workspace(tmp_path)
-    small_scorer.save(work.packaged_model)
     write_json({"beats_baselines": True, "findings": []}, work.registration)
     write_json({"gates": [gate.to_dict() for gate in (FITTED, ENOUGH, MISSING)]}, work.gates)
-    assert notes(work) == ["spend model: rough", *small_scorer.notes]
+    assert notes(work, small_scorer) == ["spend model: rough", *small_scorer.notes]

@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from churnlab.config.contacting import Contact, ContactRules, DiscountPolicy
 from churnlab.config.sections import Days, Fraction, Section
+
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
 
 
 class RiskShares(Section):
@@ -25,20 +28,26 @@ class ValueShares(Section):
 
 
 class Labels(Section):
-    """Cut points of the labels, as shares of the base at training."""
+    """Cut points of the labels, as shares of the base at training, and how far beyond one a label is kept."""
 
     risk_shares: RiskShares
     value_shares: ValueShares
+    hysteresis: float = Field(default=0.02, ge=0, le=0.5)
 
 
-class Contact(Section):
-    """What one contact costs and is assumed to do."""
+class CustomerTypes(Section):
+    """Thresholds of life-cycle types and buying styles; see :mod:`churnlab.decisions.customer_types`."""
 
-    channel: str = Field(min_length=1)
-    contact_cost: float = Field(ge=0)
-    incentive_cost: float = Field(ge=0)
-    save_rate: Fraction
-    control_share: float | None = Field(default=None, ge=0, lt=1)
+    silent_gaps: float = Field(default=3.0, gt=0, le=100)
+    regular_gap_cv: float = Field(default=1.0, gt=0, le=10)
+    loyal_repeats: int = Field(default=3, ge=2, le=1000)
+    discount_share: OpenShare = 0.1
+    varied_order_cv: float = Field(default=0.75, gt=0, le=10)
+    narrow_new_share: OpenShare = 0.2
+    recent_complaints: int = Field(default=1, ge=1, le=1000)
+    low_csat: float = Field(default=0.25, ge=0, lt=1)
+    detractor_nps: float = Field(default=6.0, ge=0, lt=10)
+    returned_share: OpenShare = 0.5
 
 
 class Quota(Section):
@@ -63,6 +72,7 @@ class Decisions(Section):
 
     labels: Labels
     new_customer_days: Days
+    types: CustomerTypes = CustomerTypes()
     budget: float = Field(ge=0)
     max_contacts: int = Field(ge=0)
     channel_capacity: dict[str, Annotated[int, Field(ge=0)]] = {}
@@ -71,6 +81,8 @@ class Decisions(Section):
     salt: str
     learned_effects: str | None = None
     effect_prior_sd: float = Field(default=0.05, gt=0, le=1)
+    contact_rules: ContactRules = ContactRules()
+    discount_policy: DiscountPolicy = DiscountPolicy()
     actions: dict[str, Contact] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -78,4 +90,15 @@ class Decisions(Section):
         unknown = set(self.channel_capacity) - {contact.channel for contact in self.actions.values()}
         if unknown:
             raise ValueError(f"channel_capacity: no action uses the channel {min(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _discounts_are_small(self) -> Decisions:
+        largest = self.discount_policy.largest_share
+        for name, contact in self.actions.items():
+            if contact.discount_share is not None and contact.discount_share > largest:
+                raise ValueError(
+                    f"actions.{name}: a discount_share of {contact.discount_share:g} is more than "
+                    f"discount_policy.largest_share, {largest:g}: lower it, or offer a perk beside it"
+                )
         return self

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from churnlab.config.contacting import Contact, Playbook
 from churnlab.config.data import Data
 from churnlab.config.decisions import Decisions
+from churnlab.config.loyalty import Loyalty
 from churnlab.config.modelling import Churn, Clv, Engine, Evaluation, Features, Gates, Registry
 from churnlab.config.sections import PASSWORD, Section
 from churnlab.errors import ConfigError
+
+S = TypeVar("S", bound=Section)
 
 
 class Report(Section):
@@ -36,36 +40,72 @@ class Params(Section):
     evaluation: Evaluation
     registry: Registry
     decisions: Decisions
+    loyalty: Loyalty = Loyalty()
     report: Report
+
+    @model_validator(mode="after")
+    def _discounts_leave_a_profit(self) -> Params:
+        for name, contact in self.decisions.actions.items():
+            if contact.discount_share is not None and contact.discount_share >= self.clv.margin:
+                raise ValueError(
+                    f"decisions.actions.{name}: a discount_share of {contact.discount_share:g} leaves "
+                    f"nothing of clv.margin, {self.clv.margin:g}: lower it"
+                )
+        return self
 
 
 def read_params(path: str | Path) -> Params:
-    """Read params.yaml.
+    """Read params.yaml, and the playbook that its `decisions.actions` may name.
 
     Parameters
     ----------
     path
-        A YAML file with every key of :class:`Params`.
+        A YAML file with every key of :class:`Params`. Where `decisions.actions` is text, it is the path of a
+        YAML file with the key `actions`: from the working folder or, if it is not there, from the folder of
+        `path`.
 
     Raises
     ------
     ConfigError
-        The file is missing or is not YAML, or a key is unknown, missing or out of range.
+        A file is missing or is not YAML, or a key is unknown, missing or out of range.
         One line, with the key's dotted name.
     """
     path = Path(path)
+    raw = _mapping(path, "name a file with --params", "the params.yaml")
+    decisions = raw.get("decisions")
+    if isinstance(decisions, dict) and isinstance(decisions.get("actions"), str):
+        actions = _playbook(decisions["actions"], path)
+        raw = {**raw, "decisions": {**decisions, "actions": actions}}
+    return _validated(Params, raw, path)
+
+
+def _playbook(named: str, params: Path) -> dict[str, Contact]:
+    path = Path(named).expanduser()
+    if not path.exists() and (params.parent / path).exists():
+        path = params.parent / path
+    raw = _mapping(
+        path, f"decisions.actions of {params} names it; put the playbook there", "the params/playbook.yaml"
+    )
+    return _validated(Playbook, raw, path).actions
+
+
+def _mapping(path: Path, remedy: str, shipped: str) -> dict[str, Any]:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}): name a file with --params") from error
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}): {remedy}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" near line {where.line + 1}" if where else ""
         raise ConfigError(f"{path}: is not valid YAML{line}: check its indentation and quotes") from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: holds no keys: start from the params.yaml that churnlab ships")
+        raise ConfigError(f"{path}: holds no keys: start from {shipped} that churnlab ships")
+    return raw
+
+
+def _validated(section: type[S], raw: dict[str, Any], path: Path) -> S:
     try:
-        return Params.model_validate(raw)
+        return section.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(f"{path}: {_one_line(error)}") from error
 
@@ -76,7 +116,7 @@ def _one_line(error: ValidationError) -> str:
     first = findings[0]
     name = ".".join(str(part) for part in first["loc"])
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-    return f"{name}: {_finding(first)}{more}"
+    return f"{name}: {_finding(first)}{more}" if name else f"{_finding(first)}{more}"
 
 
 def _finding(found: Any) -> str:

@@ -101,7 +101,7 @@ def money_digits(settings: Decisions) -> int:
     return MONEY_DIGITS - math.floor(math.log10(dearest)) if dearest else MONEY_DIGITS
 
 
-def best_actions(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
+def best_actions(scores: pd.DataFrame, settings: Decisions, barred: np.ndarray | None = None) -> pd.DataFrame:
     """The most beneficial action per customer, as if money were no object.
 
     Parameters
@@ -110,14 +110,21 @@ def best_actions(scores: pd.DataFrame, settings: Decisions) -> pd.DataFrame:
         churn_probability, clv (money).
     settings
         Actions with costs, incentives and save rates; the first named wins a tie.
+    barred
+        As in :func:`priority_plan`.
 
     Returns
     -------
     DataFrame
-        Index of `scores`: action, channel, expected_net_benefit, value_at_stake, cost (money).
+        Index of `scores`: action, channel, expected_net_benefit, value_at_stake, cost (money). Of a customer
+        to whom all actions are closed, the first action with a benefit of 0: nothing is done.
     """
     options = _Options.of(scores, settings)
-    return options.taken(options.benefits.argmax(axis=1)).set_index(scores.index)
+    if barred is None:
+        return options.taken(options.benefits.argmax(axis=1)).set_index(scores.index)
+    best = options.taken(np.where(barred == 0, options.benefits, -np.inf).argmax(axis=1))
+    best.loc[(barred != 0).all(axis=1), "expected_net_benefit"] = 0.0
+    return best.set_index(scores.index)
 
 
 @dataclass(frozen=True)

@@ -43,13 +43,15 @@ class Sensitivity:
     present_benefit: float
 
 
-def sensitivities(scores: pd.DataFrame, settings: Decisions, present: pd.DataFrame) -> list[Sensitivity]:
+def sensitivities(
+    scores: pd.DataFrame, settings: Decisions, present: pd.DataFrame, barred: np.ndarray | None = None
+) -> list[Sensitivity]:
     """Every assumption, halved and one and a half times.
 
     Parameters
     ----------
-    scores, settings
-        What the plan was made of.
+    scores, settings, barred
+        What the plan was made of; what is closed stays closed.
     present
         customer_id and action of the customers whom it treats.
 
@@ -61,7 +63,7 @@ def sensitivities(scores: pd.DataFrame, settings: Decisions, present: pd.DataFra
     if not len(present):
         return []
     return [
-        _beside(name, factor, altered(scores, settings, factor), present)
+        _beside(name, factor, altered(scores, settings, factor), present, barred)
         for name, altered in ALTERED.items()
         for factor in OFF_BY
     ]
@@ -94,9 +96,11 @@ ALTERED: dict[str, Callable[[pd.DataFrame, Decisions, float], World]] = {
 }
 
 
-def _beside(name: str, factor: float, world: World, present: pd.DataFrame) -> Sensitivity:
+def _beside(
+    name: str, factor: float, world: World, present: pd.DataFrame, barred: np.ndarray | None
+) -> Sensitivity:
     scores, settings = world
-    plan = priority_plan(scores, settings, untold).contacts
+    plan = priority_plan(scores, settings, untold, barred).contacts
     then = plan.loc[plan["group"] == "treated", ["customer_id", "action"]]
     pairs = present.merge(then, on="customer_id", how="left", suffixes=("", "_then"), validate="one_to_one")
     return Sensitivity(

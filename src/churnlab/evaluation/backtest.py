@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from churnlab.config import Params
 from churnlab.errors import DataError
 from churnlab.evaluation.baselines import compare, days_since_last_order, historical_rate
 from churnlab.features.buckets import customer_buckets
-from churnlab.features.outcomes import outcomes, spent_before
+from churnlab.features.outcomes import first_order_after, outcomes, spent_before
 from churnlab.features.plan import (
     backtest_cutoffs,
     current_snapshot,
@@ -148,6 +149,25 @@ def measured(test: Backtest, truth: pd.DataFrame) -> pd.DataFrame:
     return compare(truth, {MODEL: test.predictions, **test.rivals})
 
 
+def next_order_coverage(test: Backtest, orders: ir.Table) -> tuple[int, float]:
+    """Of the customers who ordered in the horizon, how many, and which share did so in their interval.
+
+    The log ends, so the interval is that of the next order given that it comes within the horizon: the same
+    chances, as shares of the chance of an order by then. A day counts with its middle.
+    """
+    units = in_units(test.features, test.scorer.plan)
+    waits = test.features[["customer_id"]].merge(
+        first_order_after(orders, test.cutoff, test.horizon_days), on="customer_id", how="left"
+    )["days"]
+    came = waits.notna().to_numpy()
+    if not came.any():
+        return 0, float("nan")
+    primary, days = test.scorer.btyd.primary, waits.to_numpy(float)[came]
+    within = primary.p_next_purchase(units[came], np.full(len(days), float(test.horizon_days)))
+    place = primary.p_next_purchase(units[came], days - 0.5) / within
+    return int(came.sum()), float((np.abs(place - 0.5) <= test.scorer.clv.interval / 2).mean())
+
+
 def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.DataFrame:
     """Forecast and outcome side by side, with what was known of the past: what decisions are judged by.
 
@@ -160,7 +180,8 @@ def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.Da
     past = test.features[["customer_id", "days_since_last_order"]].assign(
         usual_gap_days=test.features["gap_mean_days"].fillna(test.scorer.typical["gap_mean_days"])
     )
-    spent = spent_before(orders, test.cutoff, 365).rename(columns={"spend": "spend_last_year"})
+    spent = spent_before(orders, test.cutoff, 365)[["customer_id", "spend"]]
+    spent = spent.rename(columns={"spend": "spend_last_year"})
     rows = truth.merge(test.predictions, on="customer_id", validate="one_to_one")
     rows = rows.merge(past, on="customer_id", validate="one_to_one")
     rows = rows.merge(spent, on="customer_id", how="left", validate="one_to_one")

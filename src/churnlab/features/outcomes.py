@@ -16,21 +16,46 @@ if TYPE_CHECKING:
 TYPES = {"customer_id": "str", "churned": "int8", "n_purchases": "int64", "spend": "float64"}
 
 
-def spent_before(orders: ir.Table, cutoff: date, days: int) -> pd.DataFrame:
-    """What every customer spent in the days up to a cutoff, returns taken off.
+def first_order_after(orders: ir.Table, cutoff: date, horizon_days: int) -> pd.DataFrame:
+    """When each customer first bought in (cutoff, cutoff + horizon_days].
 
     Parameters
     ----------
     orders
-        customer_id, day, amount.
+        customer_id, day, is_purchase.
 
     Returns
     -------
-    customer_id; spend (money); sorted by customer_id; who has no order in those days is missing.
+    customer_id; days (from the cutoff, 1 for the day after); sorted; who did not buy is missing.
+    """
+    later = orders.filter(
+        orders.is_purchase, orders.day > cutoff, orders.day <= cutoff + timedelta(days=horizon_days)
+    )
+    first = later.group_by("customer_id").aggregate(first=later.day.min())
+    days = first.first.delta(ibis.literal(cutoff), unit="day").cast("float64")
+    found = first.select("customer_id", days=days).order_by("customer_id").to_pandas()
+    return found.astype({"customer_id": "str", "days": "float64"})
+
+
+def spent_before(orders: ir.Table, cutoff: date, days: int) -> pd.DataFrame:
+    """What every customer spent in the days up to a cutoff, returns taken off, and on how many days.
+
+    Parameters
+    ----------
+    orders
+        customer_id, day, amount, is_purchase.
+
+    Returns
+    -------
+    customer_id; spend (money); purchase_days; sorted by customer_id; who has no order then is missing.
     """
     lately = orders.filter(orders.day <= cutoff, orders.day > cutoff - timedelta(days=days))
-    spent = lately.group_by("customer_id").aggregate(spend=lately.amount.cast(MONEY).sum().cast("float64"))
-    return spent.order_by("customer_id").to_pandas().astype({"customer_id": "str", "spend": "float64"})
+    spent = lately.group_by("customer_id").aggregate(
+        spend=lately.amount.cast(MONEY).sum().cast("float64"),
+        purchase_days=lately.day.nunique(where=lately.is_purchase).cast("float64"),
+    )
+    types = {"customer_id": "str", "spend": "float64", "purchase_days": "float64"}
+    return spent.order_by("customer_id").to_pandas().astype(types)
 
 
 def outcomes(orders: ir.Table, cutoff: date, horizon_days: int) -> pd.DataFrame:

@@ -91,20 +91,37 @@ class PurchaseModel:
         found = _per_customer(rfm, lambda x, t_x, T: predict(x, t_x, T, weeks))
         return found.reshape(len(rfm), len(weeks))
 
-    def median_days_to_next_purchase(self, rfm: pd.DataFrame) -> Floats:
-        """Median days from the cutoff to the next purchase of a customer who is alive and stays so.
+    def days_to_next_purchase(self, rfm: pd.DataFrame, chance: float = 0.5) -> Floats:
+        """Days from the cutoff by which a customer who is alive and stays so buys again, with that chance.
 
-        The waiting time is Lomax(r + x, alpha + T): (alpha + T) (2^(1/(r + x)) - 1) weeks; at most 36,525
-        days.
+        The waiting time is Lomax(r + x, alpha + T): (alpha + T) ((1 - chance)^(-1/(r + x)) - 1) weeks; at
+        most 36,525 days.
+
+        Parameters
+        ----------
+        chance
+            Above 0, below 1; one half gives the median.
         """
         r, alpha = self.params["r"], self.params["alpha"]
 
-        def median(x: Floats, t_x: Floats, T: Floats) -> Floats:
+        def quantile(x: Floats, t_x: Floats, T: Floats) -> Floats:
             with np.errstate(over="ignore"):
-                weeks = (alpha + T) * np.expm1(math.log(2.0) / (r + x))
+                weeks = (alpha + T) * np.expm1(-math.log1p(-chance) / (r + x))
             return np.minimum(weeks * DAYS_PER_WEEK, FARTHEST_DAYS)
 
-        return _per_customer(rfm, median)
+        return _per_customer(rfm, quantile)
+
+    def p_next_purchase(self, rfm: pd.DataFrame, days: Floats) -> Floats:
+        """P(a customer who is alive and stays so buys within so many days of the cutoff).
+
+        Parameters
+        ----------
+        days
+            One per row of `rfm`.
+        """
+        r, alpha = self.params["r"], self.params["alpha"]
+        x, T = rfm["frequency"].to_numpy(float), rfm["T"].to_numpy(float) / DAYS_PER_WEEK
+        return -np.expm1(-(r + x) * np.log1p(days / DAYS_PER_WEEK / (alpha + T)))
 
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON-ready values."""

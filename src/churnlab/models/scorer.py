@@ -123,7 +123,8 @@ class Scorer:
         DataFrame
             customer_id, p_alive, churn_probability, expected_purchases, expected_order_value (money per
             purchase day), expected_spend, expected_spend_low, expected_spend_high (money in the horizon),
-            clv, clv_low, clv_high (discounted profit over clv_months), days_to_next_order.
+            clv, clv_low, clv_high (discounted profit over clv_months); days_to_next_order, its median for a
+            customer who is still buying, and days_to_next_order_low and _high around it.
         """
         units = self._units(features)
         near, far = self._btyd_columns(units)
@@ -141,7 +142,7 @@ class Scorer:
             "expected_purchases": purchases,
             "expected_order_value": np.round(spend / (1 + repeats), UNIT_DIGITS) * self.plan.money_scale,
             **{name: np.round(v, UNIT_DIGITS) * self.plan.money_scale for name, v in money.items()},
-            "days_to_next_order": np.round(self.btyd.primary.median_days_to_next_purchase(units), 3),
+            **self._next_order(units),
         }
         return pd.DataFrame(out, index=features.index)
 
@@ -270,6 +271,16 @@ class Scorer:
             "clv": worth,
             "clv_low": worth_low,
             "clv_high": worth_high,
+        }
+
+    def _next_order(self, units: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Median and interval of the days to the next order."""
+        beside = (1 - self.clv.interval) / 2
+        chances = {"": 0.5, "_low": beside, "_high": 1 - beside}
+        primary = self.btyd.primary
+        return {
+            f"days_to_next_order{name}": np.round(primary.days_to_next_purchase(units, chance), 3)
+            for name, chance in chances.items()
         }
 
     def save(self, folder: Path) -> None:

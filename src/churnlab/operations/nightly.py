@@ -15,10 +15,12 @@ from zoneinfo import ZoneInfo
 from churnlab.config import Params
 from churnlab.data.cautions import cautions
 from churnlab.data.ingestion import ingest
+from churnlab.decisions.customer_types import styles_not_assigned
 from churnlab.engine import connect, write_atomically, write_parquet
 from churnlab.errors import AwayError, DataError, SilentError
 from churnlab.features.signals import Signals
 from churnlab.models.scorer import Scorer
+from churnlab.operations.earlier_list import EarlierList, from_file, newest_before
 from churnlab.operations.manifest import Manifest, params_version
 from churnlab.operations.promotion import training_id
 from churnlab.operations.provenance import project_root
@@ -67,6 +69,8 @@ class Job:
         Where an incremental source keeps what it has read.
     patience
         For how long to try again where a server does not answer.
+    previous
+        File of the list before, whose labels hold where the scores go to a folder; a sink knows its own.
     """
 
     params: Params
@@ -74,6 +78,7 @@ class Job:
     model: str
     landing: Path | None = None
     patience: Patience = field(default_factory=Patience)
+    previous: Path | None = None
 
 
 def score_source(job: Job, out: Path, log: RunLog = QUIET) -> Path:
@@ -105,7 +110,7 @@ def score_source(job: Job, out: Path, log: RunLog = QUIET) -> Path:
     manifest = Manifest()
     lock = out.absolute().with_name(f".{out.absolute().name}.lock")
     with scratch() as folder, exclusive(lock, f"{out}: is being written"):
-        _score(job, folder, manifest, log)
+        _score(job, folder, manifest, log, lambda day: _named(job.previous, day))
         for name in FILES:
             _sweep(out, name)
             _put(folder / name, out / name)
@@ -139,7 +144,7 @@ def publish_source(
     """
     manifest = Manifest()
     with scratch() as folder, sink.lock(job.as_of) if job.as_of else nullcontext():
-        run = _score(job, folder, manifest, log)
+        run = _score(job, folder, manifest, log, lambda day: newest_before(sink, day))
         with manifest.step("publish"), log.step("publish"):
             done = sink.publish(
                 folder / "scores.parquet",
@@ -154,8 +159,13 @@ def publish_source(
     return done
 
 
-def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdentity:
-    """scores.parquet and quarantine.parquet in `folder`, everything else in `manifest`."""
+def _score(
+    job: Job, folder: Path, manifest: Manifest, log: RunLog, before: Callable[[date], EarlierList | None]
+) -> RunIdentity:
+    """scores.parquet and quarantine.parquet in `folder`, everything else in `manifest`.
+
+    `before` gives the list before that of a date.
+    """
     params = in_force(job.params)
     with manifest.step("model"), log.step("model"):
         fetched = _fetched(job)
@@ -167,10 +177,13 @@ def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdenti
     day = scoring_day(job.as_of, found.summary)
     source = _provenance(fetched, scorer, found.summary["data_version"])
     with manifest.step("score"), log.step("score") as told:
+        earlier = before(day) if params.decisions.labels.hysteresis else None
+        kept = None if earlier is None else earlier.labels_for(source.model_version)
+        manifest.note(previous=None if earlier is None else earlier.record(source.model_version))
         scored = write_scores(
             found.orders,
             scorer,
-            Terms(day, params.decisions, source),
+            Terms(day, params.decisions, source, kept),
             folder / "scores.parquet",
             Signals.of(found.customers, found.interactions, found.contacts),
             bucket_customers=params.engine.bucket_customers,
@@ -180,7 +193,8 @@ def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdenti
     noted = {"as_of": day, "rows": {**rows, "scored": scored}, **vars(source)}
     log.tell("scored", **noted)
     known = found.orders.filter(found.orders.day <= day)
-    notes = [*found.cautions, *cautions(known, day), *scorer.notes]
+    unassigned = styles_not_assigned(scorer.plan.spec).values()
+    notes = [*found.cautions, *cautions(known, day), *scorer.notes, *unassigned]
     manifest.note(**noted, model_cutoff=scorer.plan.cutoff, params=params_version(params), notes=notes)
     manifest.file(folder / "quarantine.parquet")
     return RunIdentity(
@@ -191,6 +205,10 @@ def _score(job: Job, folder: Path, manifest: Manifest, log: RunLog) -> RunIdenti
         rows=scored,
         sha256=manifest.file(folder / "scores.parquet"),
     )
+
+
+def _named(previous: Path | None, day: date) -> EarlierList | None:
+    return None if previous is None else from_file(previous, day)
 
 
 def _sweep(folder: Path, name: str) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from churnlab.engine import read_parquet
 from churnlab.errors import DataError
-from churnlab.operations.sinks.csv_files import FORMULA_STARTS
+from churnlab.operations.sinks.csv_files import as_written
 
 WORDS = ("customer_id", "action", "group", "risk_label", "value_label")
 NUMBERS = ("cost", "churn_probability", "clv")
@@ -90,12 +90,7 @@ def _read(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: is not a list that can be read: name one with --plan") from error
     except (ValueError, pd.errors.ParserError) as error:
         raise DataError(f"{path}: is not a CSV as prioritise writes it: name the Parquet file") from error
-    return table.apply(lambda column: column.map(_as_written) if column.name in WORDS else column)
-
-
-def _as_written(cell: str) -> str:
-    """Without the apostrophe that keeps spreadsheets from running it."""
-    return cell[1:] if cell.startswith("'") and cell[1:].lstrip(" ").startswith(FORMULA_STARTS) else cell
+    return table.apply(lambda column: column.map(as_written) if column.name in WORDS else column)
 
 
 def _checked(rows: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -20,7 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churnlab.config import Decisions
+from churnlab.decisions.contact_rules import not_for_them
 from churnlab.decisions.customer_types import buying_style, lifecycle_type
+from churnlab.decisions.hysteresis import EarlierLabels, settled
 from churnlab.decisions.priority import best_actions
 from churnlab.engine import cause, write_atomically
 from churnlab.errors import DataError
@@ -62,7 +64,10 @@ SCORES = pa.schema(
         "value_label": pa.string(),
         "lifecycle_type": pa.string(),
         "buying_style": pa.string(),
+        "buying_style_confidence": pa.float64(),
         "expected_next_order_date": pa.date32(),
+        "expected_next_order_low": pa.date32(),
+        "expected_next_order_high": pa.date32(),
         "reasons": pa.list_(pa.string()),
         "expected_net_benefit": pa.float64(),
         "priority_rank": pa.int64(),
@@ -99,11 +104,14 @@ class Terms:
         The `decisions` section.
     source
         Written into every row.
+    earlier
+        Labels of the list before, by the same model; None: there is none, or they do not count.
     """
 
     as_of: date
     settings: Decisions
     source: Provenance
+    earlier: EarlierLabels | None = None
 
 
 def write_scores(
@@ -128,9 +136,10 @@ def write_scores(
         The day, and what is the same for everybody.
     path
         Parquet file with the columns of `SCORES`, sorted by customer_id; a row group per bucket.
-        expected_next_order_date is the median date of the next order of a customer who is still buying; empty
-        where that is over ten years away. Customers with returns only are scored by the purchase model as if
-        their first return had been an order.
+        expected_next_order_date is the median date of the next order of a customer who is still buying, which
+        lies between _low and _high with the chance of `clv.interval`; empty where over ten years away.
+        Customers with returns only are scored by the purchase model as if their first return had been an
+        order.
     signals
         The optional tables; what they tell of later days is not looked at.
     bucket_customers
@@ -255,13 +264,17 @@ def scored(buyers: pd.DataFrame, others: pd.DataFrame, scorer: Scorer, terms: Te
     if len(buyers):
         parts.append(scored_buyers(buyers, scorer, terms))
     if len(others):
-        parts.append(_only_returned(others, scorer, terms.as_of))
+        parts.append(_only_returned(others, scorer, terms))
     scores = pd.concat(parts, ignore_index=True).sort_values("customer_id", ignore_index=True)
     scores = scores.assign(
         as_of=terms.as_of,
         horizon_days=scorer.plan.horizon_days,
         expected_next_order_date=_dates(terms.as_of, scores["days_to_next_order"]),
-        expected_net_benefit=best_actions(scores, terms.settings)["expected_net_benefit"],
+        expected_next_order_low=_dates(terms.as_of, scores["days_to_next_order_low"]),
+        expected_next_order_high=_dates(terms.as_of, scores["days_to_next_order_high"]),
+        expected_net_benefit=best_actions(scores, terms.settings, not_for_them(scores, terms.settings))[
+            "expected_net_benefit"
+        ],
         **vars(terms.source),
     )
     return scores[UNRANKED.names]
@@ -303,14 +316,14 @@ def _write_ranked(unranked: Path, ranks: np.ndarray, path: Path) -> None:
 
 def scored_buyers(buyers: pd.DataFrame, scorer: Scorer, terms: Terms) -> pd.DataFrame:
     """Forecasts, labels, types and reasons of the customers of a snapshot: one row each, in its order."""
-    predicted = scorer.predict(buyers, terms.as_of)
+    settings, predicted = terms.settings, _settled(scorer.predict(buyers, terms.as_of), scorer, terms)
     shown = buyers[["frequency", "recency", "T", "monetary_value", "days_since_last_order"]]
     scores = predicted.join(shown, validate="one_to_one")
     return scores.assign(
         lifecycle_type=lifecycle_type(
-            buyers, terms.settings.new_customer_days, scorer.typical["gap_mean_days"]
+            buyers, settings.new_customer_days, scorer.typical["gap_mean_days"], settings.types
         ),
-        buying_style=buying_style(buyers, predicted["value_label"]),
+        **buying_style(buyers, predicted["value_label"], settings.types),
         reasons=scorer.explain(buyers),
     )
 
@@ -322,11 +335,26 @@ def never_bought(known: ir.Table, as_of: date) -> ir.Table:
     return seen.filter(~seen.bought).select("customer_id", T=days)
 
 
-def _only_returned(others: pd.DataFrame, scorer: Scorer, as_of: date) -> pd.DataFrame:
+def _settled(predicted: pd.DataFrame, scorer: Scorer, terms: Terms) -> pd.DataFrame:
+    """With the labels that customers keep from the list before."""
+    if terms.earlier is None or scorer.risk is None or scorer.value is None:
+        return predicted
+    share = terms.settings.labels.hysteresis
+    risk, value = terms.earlier.of(predicted["customer_id"])
+    return predicted.assign(
+        risk_label=settled(scorer.risk, predicted["risk_label"], predicted["churn_percentile"], risk, share),
+        value_label=settled(
+            scorer.value, predicted["value_label"], predicted["clv_percentile"], value, share
+        ),
+    )
+
+
+def _only_returned(others: pd.DataFrame, scorer: Scorer, terms: Terms) -> pd.DataFrame:
     told = pa.array(["Only returns are on record, no purchase yet"] * len(others), pa.string())
-    return scorer.outlook(others, as_of).assign(
+    return _settled(scorer.outlook(others, terms.as_of), scorer, terms).assign(
         lifecycle_type="potential",
         buying_style="unassigned",
+        buying_style_confidence=0.0,
         reasons=as_lists(told, others.index),
     )
 

@@ -54,6 +54,8 @@ class ReportContext:
         Customers to show as the most valuable, in order: `customer_id` and any of `clv`, `clv_low`,
         `clv_high`, `churn_probability`, `lifecycle_type`, `buying_style`, `expected_next_order_date`,
         `reasons`.
+    not_assigned
+        Types and styles that nobody can have, and why, as sentences.
     metrics
         Frame of :func:`churnlab.evaluation.baselines.compare`, the model's rows first;
         rows of several cutoffs are averaged, and a column `cutoff` is named in the text.
@@ -87,6 +89,7 @@ class ReportContext:
     provenance: Mapping[str, str] = field(default_factory=dict)
     shop: ShopReport | None = None
     profit: pd.DataFrame | None = None
+    not_assigned: Sequence[str] = ()
 
 
 def render(context: ReportContext) -> str:

@@ -55,6 +55,11 @@ def safe_cell(text: str) -> str:
     return str(_cell(text))
 
 
+def as_written(cell: str) -> str:
+    """The text of a cell, without the apostrophe that keeps spreadsheets from running it."""
+    return cell[1:] if cell.startswith("'") and cell[1:].lstrip(" ").startswith(FORMULA_STARTS) else cell
+
+
 def _text(frame: pd.DataFrame, *, header: bool) -> str:
     safe = pd.DataFrame({_cell(name): _safe(frame[name]) for name in frame.columns})
     return safe.to_csv(index=False, header=header, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -33,6 +33,8 @@ from churnlab.operations.sinks.tables import (
 
 if TYPE_CHECKING:
     from churnlab.operations.erasure.traces import Wanted
+
+T = TypeVar("T")
 
 
 class Connection(Protocol):
@@ -212,6 +214,19 @@ class DatabaseSink(LockedByDate):
             "WHERE as_of = $1 AND customer_id = $2 ORDER BY revision",
             (self._value(day), customer_id),
         )
+
+    def read_list(self, day: date, columns: Sequence[str], read: Callable[[pa.RecordBatch], T]) -> list[T]:
+        """See `Sink.read_list`; one statement, so that it is one whole list."""
+
+        def read_all() -> list[T]:
+            with self._connection(None) as con:
+                if not con.columns(SCORES_TABLE.name):
+                    return []
+                names = ", ".join(f'"{name}"' for name in columns)
+                chosen = f"SELECT {names} FROM {SCORES_TABLE.name} WHERE as_of = '{day.isoformat()}'"
+                return [read(batch) for batch in con.batches(chosen)]
+
+        return persist(read_all, self._patience) if self._is_there() else []
 
     def traces(self, wanted: Wanted) -> list[Trace]:
         """See `Sink.traces`."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import pyarrow as pa
 
@@ -17,7 +17,7 @@ from churnlab.errors import SinkError
 from churnlab.operations.erasure.file_kinds import UNREADABLE, kind_of, search, unreadable
 from churnlab.operations.erasure.traces import Hits, Wanted
 from churnlab.operations.scoring import SCORES
-from churnlab.operations.sinks.list_files import FileFormat, count, raw_lines, rows, write
+from churnlab.operations.sinks.list_files import FileFormat, count, narrow, raw_lines, rows, write
 from churnlab.operations.sinks.lists import QUARANTINE, check
 from churnlab.operations.sinks.locks import LockedByDate, exclusive
 from churnlab.operations.sinks.placing import (
@@ -31,6 +31,7 @@ from churnlab.operations.sinks.placing import (
 )
 from churnlab.operations.sinks.publication import Publication, RunIdentity, Trace
 
+T = TypeVar("T")
 # the folder's name says it; Arrow refuses to read a table that says it twice
 COLUMNS = SCORES.remove(SCORES.get_field_index("as_of"))
 SCORES_FOLDER, QUARANTINE_FOLDER, SUPERSEDED_FOLDER = "scores", "quarantine", "superseded"
@@ -208,6 +209,13 @@ class FolderSink(LockedByDate):
         path = self._scores(past) if is_current else self._kept(past) / f"scores.{self._format}"
         return [path] if path.exists() else []
 
+    def read_list(self, day: date, columns: Sequence[str], read: Callable[[pa.RecordBatch], T]) -> list[T]:
+        """See `Sink.read_list`."""
+        with self._told():
+            current = self._current(day)
+            files = [] if current is None else self._files(current, is_current=True)
+            return [read(batch) for path in files for batch in _columns(path, columns)]
+
     def traces(self, wanted: Wanted) -> list[Trace]:
         """See `Sink.traces`; hidden files, which may be of killed runs, are searched as well."""
         with self._told():
@@ -322,6 +330,11 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except UNREADABLE as error:
         raise SinkError(f"{path}: {unreadable(error)}: restore it or move it away") from None
+
+
+def _columns(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    with _readable(path):
+        yield from narrow(path, COLUMNS, columns)
 
 
 def _read_by(read: Callable[[pa.RecordBatch], set[str]], path: Path) -> set[str]:

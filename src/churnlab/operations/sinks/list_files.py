@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from churnlab.operations.sinks.csv_files import FORMULA_STARTS, safe_cell, stream_csv
+from churnlab.operations.sinks.csv_files import as_written, safe_cell, stream_csv
 from churnlab.operations.sinks.lists import BATCH_ROWS, batches
 
 FileFormat = Literal["parquet", "csv"]
@@ -51,6 +51,20 @@ def rows(path: Path, schema: pa.Schema, customer_id: str) -> list[dict[str, Any]
     ]
 
 
+def narrow(path: Path, schema: pa.Schema, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of a list, a batch at a time; in CSV, ids without the apostrophe that keeps them safe."""
+    if path.suffix == ".parquet":
+        with pq.ParquetFile(path) as file:
+            yield from (
+                batch.select(columns) for batch in file.iter_batches(BATCH_ROWS, columns=list(columns))
+            )
+        return
+    for batch in _csv_batches(path, schema):
+        place = batch.schema.get_field_index("customer_id")
+        ids = pa.array(map(as_written, batch["customer_id"].to_pylist()), pa.string())
+        yield batch.set_column(place, "customer_id", ids).select(columns)
+
+
 def count(path: Path, schema: pa.Schema) -> int:
     """How many rows a file has."""
     if path.suffix == ".parquet":
@@ -83,6 +97,5 @@ def _as_scored(row: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
 
 
 def _cell(value: Any, kind: pa.DataType) -> Any:
-    if isinstance(value, str) and value.startswith("'") and value[1:].lstrip(" ").startswith(FORMULA_STARTS):
-        value = value[1:]
+    value = as_written(value) if isinstance(value, str) else value
     return json.loads(value) if pa.types.is_list(kind) and value is not None else value

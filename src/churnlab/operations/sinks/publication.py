@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from churnlab.operations.erasure.traces import Hits, Wanted
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,17 @@ class Sink(Protocol):
 
     def rows_of(self, customer_id: str, day: date) -> list[tuple[Publication, dict[str, Any]]]:
         """What was published of a customer for a date, kept revisions first, the current one last."""
+
+    def read_list(self, day: date, columns: Sequence[str], read: Callable[[pa.RecordBatch], T]) -> list[T]:
+        """What `read` makes of these columns of a date's current list, passed a batch at a time.
+
+        In no certain order; empty where there is no list.
+
+        Raises
+        ------
+        SinkError, TryLaterError
+            As `publish`.
+        """
 
     def traces(self, wanted: Wanted) -> list[Trace]:
         """Where lists of all dates, kept revisions and refused lines among them, name customers.
