@@ -57,6 +57,7 @@ WRITTEN = {"ratio": "{:.3f}", "times": "{:.2f}", "amount": "{:.2f}", "share": "{
 ACCURACY = "benchmarks/accuracy.json"
 ABLATION = "benchmarks/ablation.json"
 COST = "benchmarks/cost.json"
+WORTH = "benchmarks/worth.json"
 SPEED, FAULTS = "benchmarks/speed.json", "benchmarks/faults.json"
 SPARK = "benchmarks/spark_growth.json"
 BILLION = {"lines": 1_000_000_000, "customers": 50_000_000}
@@ -230,6 +231,40 @@ def profit() -> str:
             )
         )
     return table(head, rows, right=range(2, len(head)))
+
+
+OWN, LEAD = ("realised_profit", "low", "high"), ("plan_ahead", "ahead_low", "ahead_high")
+
+
+def profit_definitions() -> str:
+    """How far the list was ahead under every definition of who could have been kept."""
+    found = pd.read_parquet(ROOT / "reports/profit_definitions.parquet")
+    parts = found.groupby("definition", sort=False)
+    shown = {f"`{name}`": part.set_index("strategy") for name, part in parts}
+    cutoffs = ("cutoffs", *(str(part["cutoffs"].iloc[0]) for part in shown.values()))
+    own = ("*profit of the list*", *(_spanned(part.loc[PLAN], *OWN) for part in shown.values()))
+    ahead = [
+        (words, *(_spanned(part.loc[name], *LEAD) for part in shown.values()))
+        for name, words in STRATEGIES.items()
+        if name not in (PLAN, UNLIMITED, "nobody")
+    ]
+    return table(("List ahead of", *shown), [cutoffs, own, *ahead], right=range(1, len(shown) + 1))
+
+
+def profit_truth() -> str:
+    """Realised profit on made-up logs, by what a log tells and by the truth."""
+    names = ("bought_in_the_year", "not_long_silent", "alive", "leaving")
+    shops = _json(WORTH)["shops"]
+    head = ("Contacted", *(f"{shop['shop']}: {name.replace('_', ' ')}" for shop in shops for name in names))
+    rows = [
+        (words, *(f"{round(shop[name][strategy]['realised_profit']):,}" for shop in shops for name in names))
+        for strategy, words in STRATEGIES.items()
+    ]
+    return table(head, rows, right=range(1, len(head)))
+
+
+def _spanned(row: pd.Series, name: str, low: str, high: str) -> str:
+    return f"{row[name]:,.0f} ({row[low]:,.0f} to {row[high]:,.0f})"
 
 
 def _metric_row(row: MetricRow) -> tuple[str, ...]:
@@ -425,6 +460,7 @@ CODE: dict[str, Callable[[], str]] = {
     "ablation_auc": partial(_ablation, "churn", "roc_auc"),
     "ablation_gini": partial(_ablation, "spend", "normalised_gini"),
     "season": season,
+    "profit_truth": profit_truth,
     **{name: partial(_filled, write, SPEED) for name, write in speed_blocks.OF_SPEED.items()},
     **{name: partial(_filled, write, FAULTS) for name, write in speed_blocks.OF_FAULTS.items()},
     "spark_growth": spark_growth,
@@ -435,6 +471,7 @@ RUN: dict[str, Callable[[], str]] = {
     "list": priority,
     "metrics": metrics,
     "profit": profit,
+    "profit_definitions": profit_definitions,
 }
 
 

@@ -8,6 +8,7 @@ from churnlab.config import Params
 from churnlab.decisions.contact_rules import not_for_them
 from churnlab.decisions.customer_types import buying_style, lifecycle_type
 from churnlab.decisions.profit import PLAN, over_all, profit_table
+from churnlab.decisions.profit_definitions import definitions_table
 from churnlab.engine import read_parquet, write_parquet, write_text
 from churnlab.pipelines._files import write_json
 from churnlab.pipelines._run import Workspace
@@ -17,8 +18,10 @@ def write_profit(params: Params, work: Workspace) -> dict[str, float]:
     """reports/backtest.parquet → reports/profit.parquet, .csv and .json; the metrics of a run, by name."""
     settings = params.decisions
     rows = typed(read_parquet(work.backtest), params)
-    profit = profit_table(rows, settings, params.clv, not_for_them(rows, settings))
+    closed = not_for_them(rows, settings)
+    profit = profit_table(rows, settings, params.clv, closed)
     write_parquet(profit, work.profit)
+    write_parquet(definitions_table(rows, settings, params.clv, closed), work.profit_definitions)
     write_text(profit.round(2).to_csv(index=False), work.profit_plot)
     summary = profit_summary(profit)
     write_json(summary, work.profit_summary)

@@ -44,6 +44,7 @@ class Workspace:
         self.registration = reports / "registration.json"
         self.plan_summary = reports / "plan.json"
         self.profit = reports / "profit.parquet"
+        self.profit_definitions = reports / "profit_definitions.parquet"
         self.profit_summary = reports / "profit.json"
         self.profit_plot = reports / "profit.csv"
         self.manifest = reports / "manifest.json"

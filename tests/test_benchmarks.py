@@ -20,6 +20,7 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import _logs
 import speed
+import worth
 from _floor import floor_features
 from _logs import Recipe, histories, write_log
 from _measure import child
@@ -114,3 +115,32 @@ def test_a_child_that_fails_is_not_timed():
 def test_a_childs_peak_of_memory_is_its_own():
     held = [child([sys.executable, "-c", f"b'x' * {size}"]).peak_mb for size in (1, 200_000_000)]
     assert held[1] - held[0] == pytest.approx(200_000_000 / 2**20, abs=20)
+
+
+def test_made_up_shops_buy_as_the_published_models_say():
+    """Repeat purchases in 39 weeks, Pareto/NBD: Schmittlein, Morrison & Colombo (1987), equation 17."""
+    shop, weeks = worth.Shop("", 0.553, 10.578, 0.606, 11.669, customers=40_000, days=1, arrival_days=0), 39
+    lines, truth = worth.made(shop, 7 * weeks - 1 - 7, seed=1)
+    grown = (shop.beta / (shop.beta + weeks)) ** (shop.s - 1)
+    expected = shop.r * shop.beta / (shop.alpha * (shop.s - 1)) * (1 - grown)
+    assert len(lines) / shop.customers - 1 == pytest.approx(expected, rel=0.03)
+    assert (truth["leaves"] < 7 * weeks).mean() == pytest.approx(
+        1 - (shop.beta / (shop.beta + weeks)) ** shop.s, rel=0.03
+    )
+    each = lines.groupby("customer_id")["amount"].mean()
+    assert each.mean() == pytest.approx(shop.p * shop.v / (shop.q - 1), rel=0.03)
+
+
+def test_what_is_truly_there_to_keep_by_hand():
+    """Known until day 100, the horizon lasts 30 days: gone at 90, leaving at 110, staying until 200."""
+    known = {"spend_last_year": [1.0, 2.0, 3.0], "days_since_last_order": [9, 4, 1], "usual_gap_days": 2.0}
+    rows = pd.DataFrame({"customer_id": list("abc"), **known})
+    truth = pd.DataFrame({"customer_id": list("cba"), "leaves": [200.0, 110.0, 90.0], "yearly": [7.0, 8, 9]})
+    found = worth.worth(rows, truth, 100, 30)
+    spent = {name: frame["spend_last_year"].tolist() for name, frame in found.items()}
+    assert spent == {
+        "bought_in_the_year": [1, 2, 3],
+        "not_long_silent": [0, 2, 3],
+        "alive": [0, 8, 7],
+        "leaving": [0, 8, 0],
+    }

@@ -1,5 +1,6 @@
 """Authority: simulated shops of which it is known what makes customers leave."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from churnlab.evaluation.backtest import (
     measured,
     next_order_coverage,
     of_everybody,
+    outcome_rows,
     truth_after,
 )
 from churnlab.features.outcomes import outcomes
@@ -208,3 +210,28 @@ def test_outcomes_of_a_sample_are_those_of_its_customers(sampled: Backtest, shop
     pd.testing.assert_series_equal(truth["customer_id"], sampled.predictions["customer_id"])
     kept = whole[whole["customer_id"].isin(truth["customer_id"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(truth, kept)
+
+
+@pytest.mark.parametrize("horizon, known", [(30, True), (60, False)])
+def test_rows_for_decisions_are_what_the_log_holds(
+    told: Backtest, shop: tuple, horizon: int, known: bool
+) -> None:
+    """Counted from the made-up orders: the year before, the silence, and the horizon after the horizon."""
+    test, (orders, _, _) = replace(told, horizon_days=horizon), shop
+    truth = truth_after(orders, CUTOFF, horizon)
+    assert truth is not None
+    rows = outcome_rows(test, truth, orders).set_index("customer_id")
+    frame = angry_shop()[0]
+    before = frame[frame["day"] <= CUTOFF]
+    year = before[before["day"] > CUTOFF - timedelta(days=365)].groupby("customer_id")["amount"].sum()
+    found = year.reindex(rows.index, fill_value=0.0)
+    np.testing.assert_allclose(rows["spend_last_year"], found, atol=1e-9)
+    assert (found == 0).any()
+    silent = before.groupby("customer_id")["day"].max().map(lambda day: (CUTOFF - day).days)
+    np.testing.assert_allclose(rows["days_since_last_order"], silent.reindex(rows.index))
+    end = CUTOFF + timedelta(days=horizon)
+    later = frame[(frame["day"] > end) & (frame["day"] <= end + timedelta(days=horizon))]
+    if known:
+        assert rows["bought_afterwards"].to_list() == rows.index.isin(later["customer_id"]).tolist()
+    else:
+        assert rows["bought_afterwards"].isna().all()

@@ -194,7 +194,8 @@ def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.Da
     -------
     The columns of `truth` and of `PREDICTIONS`; risk_label, value_label; cutoff (ISO day); those of
     `OF_THE_PAST` that the features have; usual_gap_days: the customer's own mean gap, or the typical one;
-    spend_last_year: net money in the 365 days up to the cutoff.
+    spend_last_year: net money in the 365 days up to the cutoff; bought_afterwards: 1 with an order in the
+    horizon after this one, 0 without, NaN where the log ends.
     """
     known = [name for name in OF_THE_PAST if name in test.features]
     past = test.features[["customer_id", *known]].assign(
@@ -205,12 +206,24 @@ def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.Da
     rows = truth.merge(test.predictions, on="customer_id", validate="one_to_one")
     rows = rows.merge(past, on="customer_id", validate="one_to_one")
     rows = rows.merge(spent, on="customer_id", how="left", validate="one_to_one")
+    rows = rows.merge(_afterwards(test, orders), on="customer_id", how="left", validate="one_to_one")
     assert test.scorer.risk is not None and test.scorer.value is not None
     return rows.fillna({"spend_last_year": 0.0}).assign(
         risk_label=test.scorer.risk.label(rows["churn_probability"].to_numpy()).to_numpy(),
         value_label=test.scorer.value.label(rows["clv"].to_numpy()).to_numpy(),
         cutoff=test.cutoff.isoformat(),
     )
+
+
+def _afterwards(test: Backtest, orders: ir.Table) -> pd.DataFrame:
+    """customer_id, bought_afterwards; nobody where the log ends too early."""
+    end = test.cutoff + timedelta(days=test.horizon_days)
+    later = truth_after(orders, end, test.horizon_days, test.scorer.plan.sample)
+    if later is None:
+        return pd.DataFrame({"customer_id": [], "bought_afterwards": []}).astype(
+            {"customer_id": "str", "bought_afterwards": "float64"}
+        )
+    return later[["customer_id"]].assign(bought_afterwards=1.0 - later["churned"])
 
 
 def truth_after(

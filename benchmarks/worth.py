@@ -1,0 +1,170 @@
+"""The list and the rules beside it on made-up logs, of which it is known who could be kept and what for.
+
+python benchmarks/worth.py    writes benchmarks/worth.json
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from _tasks import PARAMS, shown, write_figures
+from churnlab.config import Clv, Columns, Decisions, Params, read_params
+from churnlab.data.ingestion import ingest
+from churnlab.decisions.profit import over_all, profit_table
+from churnlab.decisions.profit_definitions import DEFINITIONS
+from churnlab.engine import connect
+from churnlab.evaluation.backtest import backtest, outcome_rows, truth_after
+
+OUT = Path(__file__).with_name("worth.json")
+FIRST_DAY, WEEK = date(2023, 1, 1), 7.0
+COLUMNS = Columns(customer_id="customer_id", ts="ts", amount="amount")
+LOGS = 3
+KEPT = [
+    "action",
+    "contacts",
+    "cost",
+    "realised_profit",
+    "low",
+    "high",
+    "plan_ahead",
+    "ahead_low",
+    "ahead_high",
+]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Customers who buy at a rate of their own until a day of their own: Pareto/NBD and Gamma-Gamma.
+
+    Attributes
+    ----------
+    r, alpha
+        Gamma distribution of the rate of purchases, in weeks.
+    s, beta
+        Gamma distribution of the rate of leaving, in weeks.
+    p, q, v
+        Gamma-Gamma distribution of purchase values.
+    """
+
+    name: str
+    r: float
+    alpha: float
+    s: float
+    beta: float
+    p: float = 6.25
+    q: float = 3.74
+    v: float = 15.44
+    customers: int = 5_000
+    days: int = 730
+    arrival_days: int = 640
+
+
+# The first as CDNOW was found to be: Fader, Hardie & Lee (2005); Fader & Hardie (2013) for the values.
+SHOPS = (
+    Shop("as CDNOW", r=0.553, alpha=10.578, s=0.606, beta=11.669),
+    Shop("frequent purchases", r=1.5, alpha=4.0, s=0.8, beta=30.0),
+)
+
+
+def made(shop: Shop, horizon_days: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Purchases to the end of the horizon and a week beyond, and the truth.
+
+    Returns
+    -------
+    customer_id, ts, amount; customer_id, leaves (days since FIRST_DAY), yearly (money while a customer).
+    """
+    rng = np.random.default_rng(seed)
+    n, end = shop.customers, float(shop.days + horizon_days + WEEK)
+    rate = rng.gamma(shop.r, 1.0 / shop.alpha, n) / WEEK
+    first = rng.uniform(0.0, shop.arrival_days, n)
+    leaves = first + rng.exponential(1.0, n) / (rng.gamma(shop.s, 1.0 / shop.beta, n) / WEEK)
+    scale = 1.0 / rng.gamma(shop.q, 1.0 / shop.v, n)
+    number = rng.poisson(rate * np.maximum(np.minimum(leaves, end) - first, 0.0))
+    customer = np.concatenate([np.arange(n), np.repeat(np.arange(n), number)])
+    until = np.minimum(leaves, end)[customer[n:]]
+    moment = np.concatenate([first, rng.uniform(first[customer[n:]], until)])
+    value = np.maximum(np.round(rng.gamma(shop.p, 1.0, len(customer)) * scale[customer], 2), 0.01)
+    ids = np.array([f"c{number:05d}" for number in range(n)])
+    start = pd.Timestamp(FIRST_DAY)
+    lines = pd.DataFrame(
+        {
+            "customer_id": ids[customer],
+            "ts": start + pd.to_timedelta(moment.astype(int), "D"),
+            "amount": value,
+        }
+    )
+    return lines, pd.DataFrame({"customer_id": ids, "leaves": leaves, "yearly": 365 * rate * shop.p * scale})
+
+
+def worth(rows: pd.DataFrame, truth: pd.DataFrame, last: int, horizon_days: int) -> dict[str, pd.DataFrame]:
+    """The rows of the profit with what was spent last year, and with what is truly there to keep.
+
+    Returns
+    -------
+    The definitions that a log allows; alive: of who was a customer still, what they truly spend in a year;
+    leaving: of these, only who would have left within the horizon.
+    """
+    known = rows.merge(truth, on="customer_id", validate="one_to_one")
+    alive = known["leaves"] > last
+    leaving = alive & (known["leaves"] <= last + horizon_days)
+    spent = {
+        name: known["yearly"].where(kept, 0.0) for name, kept in (("alive", alive), ("leaving", leaving))
+    }
+    seen = {name: DEFINITIONS[name](rows) for name in ("bought_in_the_year", "not_long_silent")}
+    return seen | {name: known.assign(spend_last_year=money) for name, money in spent.items()}
+
+
+def rows_of(shop: Shop, seed: int, params: Params) -> dict[str, pd.DataFrame]:
+    """Forecasts at the cutoff and what followed, of one log."""
+    horizon = params.features.horizon_days
+    lines, truth = made(shop, horizon, seed)
+    con = connect(params.engine)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "lines.parquet"
+        lines.to_parquet(path)
+        data = params.data.model_copy(update={"dataset": None, "path": str(path), "columns": COLUMNS})
+        orders = con.create_table("orders", ingest(con, data).orders.to_pyarrow())
+    cutoff = FIRST_DAY + timedelta(days=shop.days - 1)
+    test = backtest(orders, cutoff, horizon, params, shop.name)
+    followed = truth_after(orders, cutoff, horizon)
+    if followed is None:
+        raise AssertionError(f"{shop.name}: the log ends early")
+    return worth(outcome_rows(test, followed, orders), truth, shop.days, horizon)
+
+
+def figures(logs: Sequence[dict[str, pd.DataFrame]], settings: Decisions, clv: Clv) -> dict[str, Any]:
+    """Profit of every strategy by what the log tells and by each truth, over all the logs."""
+    found: dict[str, Any] = {}
+    for name in logs[0]:
+        # a log is a cutoff with customers of its own
+        parts = [
+            log[name].assign(cutoff=str(number), customer_id=log[name]["customer_id"] + f"-{number}")
+            for number, log in enumerate(logs)
+        ]
+        table = over_all(profit_table(pd.concat(parts), settings, clv)).set_index("strategy")
+        found[name] = table[KEPT].to_dict("index")
+    return found
+
+
+def main() -> int:
+    """Run every shop and write the figures down."""
+    params = read_params(PARAMS)
+    shops = []
+    for shop in SHOPS:
+        logs = [rows_of(shop, seed, params) for seed in shown(range(LOGS), shop.name)]
+        shops.append({"shop": shop.name, **figures(logs, params.decisions, params.clv)})
+    write_figures({"logs": LOGS, "customers": SHOPS[0].customers, "shops": shops}, OUT)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

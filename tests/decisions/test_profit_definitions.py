@@ -1,0 +1,114 @@
+"""Who could have been kept: by hand for five customers, and what must hold for any."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from churnlab.config import Clv, Decisions
+from churnlab.decisions.profit import over_all, profit_table
+from churnlab.decisions.profit_definitions import DEFINITION_TYPES, DEFINITIONS, definitions_table
+
+CLV = Clv(
+    families=("mbgnbd",),
+    penalizers=(0.0,),
+    clv_months=12,
+    monthly_discount_rate=0.0,
+    margin=0.5,
+    interval=0.8,
+)
+CALL = {"channel": "phone", "contact_cost": 4.0, "incentive_cost": 0.0, "save_rate": 0.2}
+DECISIONS = Decisions.model_validate(
+    {
+        "labels": {
+            "risk_shares": {"high": 0.2, "medium": 0.3},
+            "value_shares": {"top": 0.05, "high": 0.15, "medium": 0.3},
+        },
+        "new_customer_days": 30,
+        "budget": 20.0,
+        "max_contacts": 500,
+        "control_share": 0.1,
+        "salt": "salt",
+        "actions": {"call": CALL},
+    }
+)
+
+
+def customers(**columns) -> pd.DataFrame:
+    """Five, of whom the first three leave; a year's spend of 100 is worth 50 at the margin of a half."""
+    frame = {
+        "cutoff": "2020-01-01",
+        "customer_id": list("abcde"),
+        "churned": [1, 1, 1, 0, 0],
+        "churn_probability": [0.9, 0.8, 0.5, 0.4, 0.1],
+        "clv": [10.0, 40.0, 0.0, 60.0, 90.0],
+        "spend_last_year": [100.0, 400.0, 0.0, 200.0, 300.0],
+        "days_since_last_order": [90.0, 40.0, 400.0, 20.0, 5.0],
+        "usual_gap_days": 20.0,
+        "bought_afterwards": [1.0, 0.0, 0.0, 1.0, 1.0],
+    }
+    return pd.DataFrame(frame | columns)
+
+
+def everyone(table: pd.DataFrame) -> dict[str, float]:
+    return table[table["strategy"] == "everyone"].set_index("definition")["realised_profit"].to_dict()
+
+
+def test_every_definition_by_hand():
+    """A call costs 4 and keeps a fifth: of a 10, of b 40, halved 5 and 20; nothing of the other three.
+
+    a has been silent for 4.5 gaps, b for 2; a came back.
+    """
+    found = everyone(definitions_table(customers(), DECISIONS, CLV))
+    assert found == pytest.approx(
+        {
+            "bought_in_the_year": 10 + 40 - 20,
+            "not_long_silent": 40 - 20,
+            "came_back": 10 - 20,
+            "half_the_value": 5 + 20 - 20,
+        }
+    )
+
+
+def test_a_cutoff_too_late_to_tell_who_came_back_is_left_out():
+    late = customers(cutoff="2020-04-01", bought_afterwards=np.nan)
+    table = definitions_table(pd.concat([customers(), late]), DECISIONS, CLV).set_index("definition")
+    assert table["cutoffs"].groupby(level=0).first().to_dict() == {
+        **dict.fromkeys(DEFINITIONS, 2),
+        "came_back": 1,
+    }
+    alone = definitions_table(customers(), DECISIONS, CLV).set_index("definition")
+    pd.testing.assert_frame_equal(table.loc["came_back"], alone.loc["came_back"])
+    assert "came_back" not in set(definitions_table(late, DECISIONS, CLV)["definition"])
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(2, 40))
+def test_the_first_is_the_main_one_and_no_other_promises_more(seed, n):
+    """With an incentive of 0, taking value away can only lower a profit."""
+    rng = np.random.default_rng(seed)
+    rows = pd.DataFrame(
+        {
+            "cutoff": "2020-01-01",
+            "customer_id": [f"c{k:03d}" for k in range(n)],
+            "churned": rng.integers(0, 2, n),
+            "churn_probability": rng.uniform(0.05, 0.95, n),
+            "clv": rng.gamma(0.7, 40.0, n),
+            "spend_last_year": rng.gamma(0.7, 200.0, n),
+            "days_since_last_order": rng.integers(0, 100, n).astype(float),
+            "usual_gap_days": rng.uniform(1, 90, n),
+            "bought_afterwards": rng.integers(0, 2, n).astype(float),
+        }
+    )
+    table = definitions_table(rows, DECISIONS, CLV)
+    assert table.dtypes.astype(str).to_dict() == DEFINITION_TYPES
+    shown = table.pivot_table(
+        index="strategy", columns="definition", values="realised_profit", dropna=False, sort=False
+    )
+    main = over_all(profit_table(rows, DECISIONS, CLV)).set_index("strategy")["realised_profit"]
+    np.testing.assert_array_equal(shown["bought_in_the_year"].reindex(main.index), main)
+    for name in DEFINITIONS:
+        assert (shown[name] <= shown["bought_in_the_year"] + 1e-9).all(), name
