@@ -49,6 +49,7 @@ class Workspace:
         self.manifest = reports / "manifest.json"
         self.scores = outputs / "scores.parquet"
         self.priority_list = outputs / "priority_list.parquet"
+        self.messages = outputs / "messages.jsonl"
         self.verdicts = outputs / "verdicts.parquet"
         self.key_figures = reports / "key_figures.json"
         self.key_figures_table = outputs / "key_figures.parquet"
