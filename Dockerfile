@@ -3,7 +3,7 @@
 #   docker build --tag churnlab .
 #   docker run --rm --volume shop:/srv/churnlab --env CHURNLAB_SINK churnlab score --sink env:CHURNLAB_SINK
 #
-# The folder /srv/churnlab holds params.yaml and the workspace; nothing else is written to but the folder of
+# The folder /srv/churnlab holds params.yaml, its playbook and the workspace; nothing else is written to but the folder of
 # temporary files.
 ARG PYTHON=3.11
 

@@ -52,6 +52,7 @@ class Workspace:
         self.priority_list = outputs / "priority_list.parquet"
         self.loyalty = outputs / "loyalty.parquet"
         self.loyalty_summary = reports / "loyalty.json"
+        self.messages = outputs / "messages.jsonl"
         self.verdicts = outputs / "verdicts.parquet"
         self.key_figures = reports / "key_figures.json"
         self.key_figures_table = outputs / "key_figures.parquet"

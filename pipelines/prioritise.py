@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,14 @@ import pyarrow.compute as pc
 
 from churnlab.config import Decisions, Params
 from churnlab.decisions.contact_rules import barred, without_consent_column
+from churnlab.decisions.messages import Messages
 from churnlab.decisions.priority import SCORE_COLUMNS, priority_plan
 from churnlab.decisions.sensitivity import sensitivities
 from churnlab.engine import connect, read_parquet, write_parquet
 from churnlab.features.contact_facts import channels_with_consent, contact_facts
 from churnlab.features.signals import Signals
 from churnlab.operations import tracking
+from churnlab.operations.message_files import read_messages, write_messages
 from churnlab.operations.provenance import project_root
 from churnlab.operations.recording import record_execution, run_key
 from churnlab.operations.save_rates_file import in_force
@@ -30,17 +32,20 @@ from churnlab.pipelines._run import Workspace, main
 
 
 def run(params: Params) -> None:
-    """outputs/scores.parquet → the list as Parquet and CSV, everybody's verdict, reports/plan.json."""
+    """outputs/scores.parquet → the list as Parquet and CSV, messages, verdicts, reports/plan.json."""
     work, assumed = Workspace.of(params), params.decisions
     params = in_force(params)
+    messages = read_messages(params.decisions)
     scores = read_parquet(work.scores, [*SCORE_COLUMNS, "expected_order_value"])
-    closed, unasked = closed_actions(scores, params, work)
+    facts, asked = facts_in(work, params)
+    closed = barred(scores, facts, params.decisions, params.clv.margin, ingested(work).as_of)
     made = priority_plan(scores, params.decisions, reasons_in(work), closed)
     plan = made.contacts
     write_parquet(plan, work.priority_list)
     write_csv(plan, work.priority_list.with_suffix(".csv"))
     write_parquet(made.verdicts, work.verdicts)
     treated = plan[plan["group"] == "treated"]
+    write_messages(written(messages, treated, facts, params, work), work.messages)
     summary = {
         "contacts": len(treated),
         "held_out": len(plan) - len(treated),
@@ -55,7 +60,7 @@ def run(params: Params) -> None:
     if made.choice.missed:
         further["missed"] = made.choice.missed
     further["sensitivity"] = other_assumptions(scores, params.decisions, treated, closed)
-    if unasked:
+    if unasked := without_consent_column(asked, params.decisions):
         further["consent_not_known"] = unasked
     if learned := learned_rates(assumed, params.decisions):
         further["learned_save_rates"] = learned
@@ -64,20 +69,30 @@ def run(params: Params) -> None:
     track(params, work, tracked)
 
 
-def closed_actions(scores: pd.DataFrame, params: Params, work: Workspace) -> tuple[np.ndarray, list[str]]:
-    """Which rule closes which action to whom, and the channels on which consent is not known."""
-    settings, as_of, con = params.decisions, ingested(work).as_of, connect(params.engine)
+def facts_in(work: Workspace, params: Params) -> tuple[pd.DataFrame, set[str]]:
+    """What the rules of contact ask of every customer, and the channels with a column of consents."""
+    settings, con = params.decisions, connect(params.engine)
     signals = Signals.read(con, work.customers, work.interactions, work.contacts)
     facts = contact_facts(
         con.read_parquet(work.orders),
         signals,
-        as_of=as_of,
+        as_of=ingested(work).as_of,
         window_days=settings.contact_rules.window_days,
         top_customers=settings.discount_policy.top_customers,
         discounts=[name for name, contact in settings.actions.items() if contact.offer == "discount"],
-    ).to_pandas()
-    closed = barred(scores, facts, settings, params.clv.margin, as_of)
-    return closed, without_consent_column(channels_with_consent(signals), settings)
+    )
+    return facts.to_pandas(), channels_with_consent(signals)
+
+
+def written(
+    messages: Messages, treated: pd.DataFrame, facts: pd.DataFrame, params: Params, work: Workspace
+) -> Iterator[dict[str, Any]]:
+    """The messages to the customers whom the plan treats, in the order of the list."""
+    told = ["customer_id", "days_since_last_order", "expected_next_order_date"]
+    scores = read_parquet(work.scores, told, among(treated["customer_id"]))
+    people = treated.merge(scores, on="customer_id", validate="one_to_one")
+    people = people.merge(facts[["customer_id", "language"]], on="customer_id", validate="one_to_one")
+    return messages.written(people, params.decisions.actions, params.report.title)
 
 
 def totals(plan: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -132,10 +147,14 @@ def reasons_in(work: Workspace) -> Callable[[pd.Series], pd.DataFrame]:
     """Reads the reasons of single customers from the scores."""
 
     def reasons(customer_id: pd.Series) -> pd.DataFrame:
-        asked_for = pc.field("customer_id").isin(pa.array(customer_id, pa.string()))
-        return read_parquet(work.scores, ["customer_id", "reasons"], asked_for)
+        return read_parquet(work.scores, ["customer_id", "reasons"], among(customer_id))
 
     return reasons
+
+
+def among(customer_id: pd.Series) -> pc.Expression:
+    """The rows of these customers."""
+    return pc.field("customer_id").isin(pa.array(customer_id, pa.string()))
 
 
 def track(params: Params, work: Workspace, metrics: dict[str, float]) -> None:

@@ -90,7 +90,7 @@ def small_settings(csv: Path, workspace: Path) -> dict[str, Any]:
     """The shipped params.yaml with its playbook, this file as its source and quick settings."""
     settings: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     playbook = yaml.safe_load((ROOT / settings["decisions"]["actions"]).read_text(encoding="utf-8"))
-    settings["decisions"]["actions"] = playbook["actions"]
+    settings["decisions"] |= {"actions": playbook["actions"], "templates": str(ROOT / "params" / "templates")}
     settings["workspace"] = str(workspace)
     settings["data"] |= {"dataset": None, "path": str(csv)}
     for section, values in SMALL_SETTINGS.items():

@@ -21,7 +21,7 @@ PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
 SHIPPED = ROOT / "params.yaml"
 PARAMS_FILES = [SHIPPED, *sorted({*(ROOT / "params").glob("*.yaml")} - {ROOT / "params" / "playbook.yaml"})]
-LISTS = {"params/forgotten.csv", "params/playbook.yaml"}  # read where params.yaml says so
+LISTS = {"params/forgotten.csv", "params/playbook.yaml", "params/templates"}  # read where params.yaml says so
 # read by churnlab measure, loyalty and score, which are no stages: a stage knows of no list before its own
 COMMANDS = {"decisions.effect_prior_sd", "decisions.labels.hysteresis", "loyalty"}
 CACHES = {"data/landing"}  # what is in it changes no result

@@ -31,6 +31,7 @@ TABLES = {
     "outputs/scores.parquet",
     "outputs/priority_list.parquet",
     "outputs/priority_list.csv",
+    "outputs/messages.jsonl",
     "outputs/verdicts.parquet",
     "outputs/report.html",
     "nightly/scores.parquet",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ def test_who_refused_is_not_on_the_list_and_the_reason_is_kept(listed: Any, tmp_
             "signup": nothing,
             "is_business": pd.Series(None, index=everybody.index, dtype="boolean"),
             "referrer": pd.Series(None, index=everybody.index, dtype="str"),
+            "language": ["el", *["fa"] * (len(everybody) - 1)],
             "consent_email": False,
             "consent_phone": ~refuses,
         }
@@ -106,6 +108,13 @@ def test_who_refused_is_not_on_the_list_and_the_reason_is_kept(listed: Any, tmp_
     assert len(found)
     assert set(found["channel"]) == {"phone"}
     assert not found["customer_id"].isin(everybody[refuses]).any()
+    lines = (outputs / "messages.jsonl").read_text(encoding="utf-8").splitlines()
+    sent = {json.loads(line)["customer_id"]: json.loads(line) for line in lines}
+    treated = found.loc[found["group"] == "treated", "customer_id"]
+    assert list(sent) == list(treated)
+    assert {message["channel"] for message in sent.values()} == {"phone"}
+    greek = everybody.iloc[0]
+    assert {message["language"] for name, message in sent.items() if name != greek} == {"fa"}
     told = pd.read_parquet(outputs / "verdicts.parquet").set_index("customer_id")["reason"]
     assert set(told[everybody[refuses]]) == {"opted_out", "not_worth_it"}
     assert plan["left_out"]["opted_out"] == (told == "opted_out").sum()

@@ -83,6 +83,8 @@ class Decisions(Section):
     effect_prior_sd: float = Field(default=0.05, gt=0, le=1)
     contact_rules: ContactRules = ContactRules()
     discount_policy: DiscountPolicy = DiscountPolicy()
+    templates: str = "params/templates"
+    language: str = Field(default="en", pattern=r"^[a-z]{2,3}(-[a-z0-9]+)*$")
     actions: dict[str, Contact] = Field(min_length=1)
 
     @model_validator(mode="after")

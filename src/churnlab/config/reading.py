@@ -57,12 +57,14 @@ class Params(Section):
 def read_params(path: str | Path) -> Params:
     """Read params.yaml, and the playbook that its `decisions.actions` may name.
 
+    Paths of playbook and templates are from the working folder or, where there is nothing, from the folder of
+    `path`.
+
     Parameters
     ----------
     path
         A YAML file with every key of :class:`Params`. Where `decisions.actions` is text, it is the path of a
-        YAML file with the key `actions`: from the working folder or, if it is not there, from the folder of
-        `path`.
+        YAML file with the key `actions`.
 
     Raises
     ------
@@ -73,16 +75,23 @@ def read_params(path: str | Path) -> Params:
     path = Path(path)
     raw = _mapping(path, "name a file with --params", "the params.yaml")
     decisions = raw.get("decisions")
-    if isinstance(decisions, dict) and isinstance(decisions.get("actions"), str):
-        actions = _playbook(decisions["actions"], path)
-        raw = {**raw, "decisions": {**decisions, "actions": actions}}
+    if isinstance(decisions, dict):
+        found: dict[str, Any] = {}
+        if isinstance(decisions.get("actions"), str):
+            found["actions"] = _playbook(_found(decisions["actions"], path), path)
+        if isinstance(decisions.get("templates"), str):
+            found["templates"] = str(_found(decisions["templates"], path))
+        raw = {**raw, "decisions": decisions | found}
     return _validated(Params, raw, path)
 
 
-def _playbook(named: str, params: Path) -> dict[str, Contact]:
+def _found(named: str, params: Path) -> Path:
     path = Path(named).expanduser()
-    if not path.exists() and (params.parent / path).exists():
-        path = params.parent / path
+    beside = params.parent / path
+    return beside if not path.exists() and beside.exists() else path
+
+
+def _playbook(path: Path, params: Path) -> dict[str, Contact]:
     raw = _mapping(
         path, f"decisions.actions of {params} names it; put the playbook there", "the params/playbook.yaml"
     )

@@ -47,7 +47,7 @@ def contact_facts(
     -------
     customer_id; orders; tenure_days since the first order (null: none); revenue_last_year (money, returns
     taken off) and is_top_of_year by it (equal ones by customer_id, nobody without revenue); consent_<channel>
-    in force; opted_out: a consent given earlier is withdrawn, or of the consents told none is given;
+    in force; language; opted_out: a consent given earlier is withdrawn, or of those told none is given;
     contacts_in_window, days_since_last_contact and days_since_last_discount of contacts made (control is
     none); has_open_complaint.
     """
@@ -63,6 +63,7 @@ def contact_facts(
     people = people.mutate(is_top_of_year=(place < top_customers) & (people.revenue_last_year > 0))
     for told in (
         _consents(signals, as_of),
+        _languages(signals, as_of),
         _contacts(signals, as_of, window_days, discounts),
         _complaints(signals, as_of),
     ):
@@ -78,6 +79,7 @@ def contact_facts(
 
 
 ABSENT = {
+    "language": "string",
     "opted_out": "boolean",
     "contacts_in_window": "float64",
     "days_since_last_contact": "float64",
@@ -108,6 +110,19 @@ def _consents(signals: Signals, as_of: date) -> ir.Table | None:
         *channels,
         opted_out=ibis.or_(*withdrawn) | (ibis.or_(*refused) & ~ibis.or_(*given)),
     )
+
+
+def _languages(signals: Signals, as_of: date) -> ir.Table | None:
+    """customer_id and the language of the newest row known that tells one."""
+    if signals.customers is None or "language" not in signals.customers.columns:
+        return None
+    since = signals.customers.known_from
+    told = signals.customers.filter(
+        (since.isnull() | (since.date() <= as_of)) & signals.customers.language.notnull()
+    )
+    newest = told.known_from.max().over(ibis.window(group_by="customer_id"))
+    told = told.mutate(is_newest=(newest.isnull() | (told.known_from == newest)).fill_null(False))
+    return told.group_by("customer_id").aggregate(language=told.language.min(where=told.is_newest))
 
 
 def _contacts(signals: Signals, as_of: date, window_days: int, discounts: Collection[str]) -> ir.Table | None:
