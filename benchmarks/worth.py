@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from _tasks import PARAMS, shown, write_figures
-from churnlab.config import Clv, Columns, Decisions, Params, read_params
+from churnlab.config import Clv, Columns, Contact, Decisions, Params, read_params
 from churnlab.data.ingestion import ingest
 from churnlab.decisions.profit import over_all, profit_table
 from churnlab.decisions.profit_definitions import DEFINITIONS
@@ -28,6 +28,11 @@ OUT = Path(__file__).with_name("worth.json")
 FIRST_DAY, WEEK = date(2023, 1, 1), 7.0
 COLUMNS = Columns(customer_id="customer_id", ts="ts", amount="amount")
 LOGS = 3
+ACTIONS = {
+    "personal_call": {"channel": "phone", "contact_cost": 4.0, "incentive_cost": 0.0, "save_rate": 0.15},
+    "win_back_offer": {"channel": "email", "contact_cost": 0.1, "incentive_cost": 2.5, "save_rate": 0.08},
+    "thank_you": {"channel": "email", "contact_cost": 0.1, "incentive_cost": 0.0, "save_rate": 0.03},
+}
 KEPT = [
     "action",
     "contacts",
@@ -155,13 +160,19 @@ def figures(logs: Sequence[dict[str, pd.DataFrame]], settings: Decisions, clv: C
     return found
 
 
+def open_to_all(settings: Decisions) -> Decisions:
+    """The limits of params.yaml with `ACTIONS`, open to everybody: made-up customers have no types."""
+    actions = {name: Contact.model_validate(action) for name, action in ACTIONS.items()}
+    return settings.model_copy(update={"actions": actions, "segment_quotas": [], "channel_capacity": {}})
+
+
 def main() -> int:
     """Run every shop and write the figures down."""
-    params = read_params(PARAMS)
-    shops = []
+    params, shops = read_params(PARAMS), []
+    settings = open_to_all(params.decisions)
     for shop in SHOPS:
         logs = [rows_of(shop, seed, params) for seed in shown(range(LOGS), shop.name)]
-        shops.append({"shop": shop.name, **figures(logs, params.decisions, params.clv)})
+        shops.append({"shop": shop.name, **figures(logs, settings, params.clv)})
     write_figures({"logs": LOGS, "customers": SHOPS[0].customers, "shops": shops}, OUT)
     return 0
 
