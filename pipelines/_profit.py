@@ -8,7 +8,7 @@ from churnlab.config import Params
 from churnlab.decisions.contact_rules import not_for_them
 from churnlab.decisions.customer_types import buying_style, lifecycle_type
 from churnlab.decisions.profit import PLAN, over_all, profit_table
-from churnlab.decisions.profit_definitions import definitions_table
+from churnlab.decisions.profit_definitions import DEFINITIONS, MAIN, definitions_table
 from churnlab.engine import read_parquet, write_parquet, write_text
 from churnlab.pipelines._files import write_json
 from churnlab.pipelines._run import Workspace
@@ -19,7 +19,7 @@ def write_profit(params: Params, work: Workspace) -> dict[str, float]:
     settings = params.decisions
     rows = typed(read_parquet(work.backtest), params)
     closed = not_for_them(rows, settings)
-    profit = profit_table(rows, settings, params.clv, closed)
+    profit = profit_table(DEFINITIONS[MAIN](rows), settings, params.clv, closed)
     write_parquet(profit, work.profit)
     write_parquet(definitions_table(rows, settings, params.clv, closed), work.profit_definitions)
     write_text(profit.round(2).to_csv(index=False), work.profit_plot)

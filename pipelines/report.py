@@ -39,7 +39,7 @@ SHOWN = {
 }
 SHOWN_ROWS, MOST_VALUABLE = 10, 20
 # Columns of the scores that are counted over everybody; of the most valuable, all are read.
-COUNTED = ("customer_id", "churn_probability", "clv", "risk_label", "value_label")
+COUNTED = ("customer_id", "churn_probability", "p_alive", "clv", "risk_label", "value_label")
 
 
 def run(params: Params) -> None:

@@ -54,6 +54,7 @@ def base(rng, number: int) -> pd.DataFrame:
             "customer_id": [f"r{number}-{k:05d}" for k in range(n)],
             "churn_probability": rng.beta(4, 2, n),
             "clv": rng.gamma(0.8, 80.0, n),
+            "p_alive": 1.0,
             "risk_label": "high",
             "value_label": "top",
             "horizon_days": 90,

@@ -51,6 +51,7 @@ def customers(p, clv, names=None, reasons=None) -> pd.DataFrame:
             "customer_id": pd.Series(names or [f"c{k:04d}" for k in range(n)], dtype="str"),
             "churn_probability": np.asarray(p, dtype=float),
             "clv": np.asarray(clv, dtype=float),
+            "p_alive": 1.0,
             "risk_label": "high",
             "value_label": "top",
             "horizon_days": 90,
@@ -59,9 +60,10 @@ def customers(p, clv, names=None, reasons=None) -> pd.DataFrame:
     )
 
 
-def test_at_stake_is_the_lifetime_value():
-    """Worth clv / p_alive if kept, and there to be kept with p_alive."""
-    assert value_at_stake(customers([0.75], [100.0]).assign(p_alive=0.4)).tolist() == [100.0]
+def test_value_at_stake_by_hand():
+    """Of .75 silent .6 are dead: .15 can be kept, a fifth, worth 100 / .4 each. All dead, all there."""
+    scores = customers([0.75, 0.75, 0.75, 0.0, 1.0], [100.0] * 5).assign(p_alive=[0.4, 0.2, 1.0, 1.0, 0.0])
+    assert value_at_stake(scores) == pytest.approx([50.0, 0.0, 100.0, 0.0, 0.0])
 
 
 def drawn(seed: int, n: int) -> pd.DataFrame:

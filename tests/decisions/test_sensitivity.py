@@ -32,7 +32,7 @@ def decisions(**changes) -> Decisions:
 
 def customers(p, clv) -> pd.DataFrame:
     ids = pd.Series([f"c{k:04d}" for k in range(len(p))], dtype="str")
-    figures = {"churn_probability": np.asarray(p, float), "clv": np.asarray(clv, float)}
+    figures = {"churn_probability": np.asarray(p, float), "clv": np.asarray(clv, float), "p_alive": 1.0}
     told = {"risk_label": "high", "value_label": "top", "horizon_days": 90}
     return pd.DataFrame({"customer_id": ids, **figures, **told})
 

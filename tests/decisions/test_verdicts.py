@@ -44,6 +44,7 @@ def customers(clv, **columns) -> pd.DataFrame:
             "customer_id": pd.Series([f"c{k:03d}" for k in range(len(clv))], dtype="str"),
             "churn_probability": 0.8,
             "clv": np.asarray(clv, dtype=float),
+            "p_alive": 1.0,
             "risk_label": "high",
             "value_label": "top",
             "lifecycle_type": "active",

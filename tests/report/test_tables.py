@@ -13,15 +13,16 @@ SCORES = pd.DataFrame(
         "value_label": ["top", "top", "medium"],
         "churn_probability": [0.5, 0.9, 0.1],
         "clv": [100.0, 200.0, 50.0],
+        "p_alive": [1.0, 1.0, 0.95],
     }
 )
 
 
 def test_risk_value_by_hand():
-    """p x clv. High and top: .5 x 100 + .9 x 200 = 230. Low and medium: .1 x 50."""
+    """p x V. High and top: .5 x 100 + .9 x 200 = 230. Low and medium: half are dead, .05 x 50 / .95."""
     found = risk_value(SCORES).set_index(["risk_label", "value_label"])
     assert found.loc[("high", "top")].tolist() == [2, pytest.approx(230)]
-    assert found.loc[("low", "medium")].tolist() == [1, pytest.approx(5)]
+    assert found.loc[("low", "medium")].tolist() == [1, pytest.approx(2.5 / 0.95)]
 
 
 def test_matrix_has_every_pair_and_adds_up():
@@ -30,7 +31,7 @@ def test_matrix_has_every_pair_and_adds_up():
     assert [cell.customers for cell in found.rows[0].cells] == [2, 0, 0, 0]
     assert found.rows[0].cells[0].shade == 1
     assert found.total.customers == 3
-    assert sum(cell.value_at_stake for cell in found.totals) == pytest.approx(235)
+    assert sum(cell.value_at_stake for cell in found.totals) == pytest.approx(230 + 2.5 / 0.95)
 
 
 def test_best_method_of_a_metric():

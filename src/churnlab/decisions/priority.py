@@ -33,6 +33,7 @@ LIST_COLUMNS = [
 SCORE_COLUMNS = [
     "customer_id",
     "churn_probability",
+    "p_alive",
     "clv",
     "risk_label",
     "value_label",
@@ -69,20 +70,22 @@ def net_benefit(churn_probability: np.ndarray, value_at_stake: np.ndarray, conta
 
 
 def value_at_stake(scores: pd.DataFrame) -> np.ndarray:
-    """V, in money: clv.
+    """V, in money: clv / p_alive · max(p + p_alive - 1, 0) / p.
 
-    Who is kept is there for sure, and then worth clv / p_alive; and only who has not left for good already
-    can be kept, which has the chance p_alive. clv / (1 - p) is not the value of who stays: most who order
-    nothing in a short horizon are slow, not gone, and what they bring later is in clv already. In the
-    backtest of both built-in logs it promised two to four times what came out, and chose worse
-    (:mod:`churnlab.decisions.profit`).
+    Who has left for good orders nothing and cannot be kept; clv / p_alive is the value of one who is there
+    for sure. Of the chance p of no order, p + p_alive - 1 belongs to those who are still there: all the dead
+    are silent, so P(silent and there) = P(silent) - P(dead). Where a silent customer must be a dead one,
+    nothing is at stake. Taking silence and life for independent instead (V = clv) loses money
+    where purchases are frequent (`benchmarks/worth.py`).
 
     Parameters
     ----------
     scores
-        clv (money).
+        churn_probability, p_alive (0 to 1), clv (money).
     """
-    return scores["clv"].to_numpy(float)
+    p, alive, worth = (scores[name].to_numpy(float) for name in ("churn_probability", "p_alive", "clv"))
+    there = np.maximum(p + alive - 1.0, 0.0)
+    return worth * np.divide(there, alive * p, out=np.zeros_like(there), where=alive * p > 0)
 
 
 def expected_cost(churn_probability: np.ndarray, contact: Contact) -> np.ndarray:
@@ -107,7 +110,7 @@ def best_actions(scores: pd.DataFrame, settings: Decisions, barred: np.ndarray |
     Parameters
     ----------
     scores
-        churn_probability, clv (money).
+        churn_probability, p_alive, clv (money).
     settings
         Actions with costs, incentives and save rates; the first named wins a tie.
     barred

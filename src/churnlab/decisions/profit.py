@@ -114,7 +114,7 @@ def profit_table(
     Parameters
     ----------
     rows
-        One row per customer and cutoff: cutoff, customer_id, churned (0 or 1), churn_probability,
+        One row per customer and cutoff: cutoff, customer_id, churned (0 or 1), churn_probability, p_alive,
         clv (money), spend_last_year (money), days_since_last_order, usual_gap_days.
     settings
         Actions and limits; quotas of segments are left out, for the labels of then are not known.
@@ -221,7 +221,7 @@ def _most(costs: np.ndarray, contact: Contact, settings: Decisions) -> int:
 
 def _planned(rows: pd.DataFrame, settings: Decisions, names: list[str], closed: np.ndarray) -> np.ndarray:
     """The action of each customer on the list."""
-    scores = rows[["customer_id", "churn_probability", "clv"]].assign(
+    scores = rows[["customer_id", "churn_probability", "p_alive", "clv"]].assign(
         horizon_days=0, risk_label="", value_label=""
     )
     contacts = priority_plan(scores, settings, untold, closed).contacts

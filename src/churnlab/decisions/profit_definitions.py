@@ -10,6 +10,7 @@ import pandas as pd
 from churnlab.config import Clv, Decisions
 from churnlab.decisions.profit import PROFIT_TYPES, over_all, profit_table
 
+MAIN = "not_long_silent"  # where the truth is known, it comes nearest: see benchmarks/worth.py
 GAPS = 2.0  # silent for longer than so many usual gaps: taken for gone before the cutoff
 DEFINITION_TYPES = {"definition": "str", "cutoffs": "int64"} | {
     name: kind for name, kind in PROFIT_TYPES.items() if name != "cutoff"

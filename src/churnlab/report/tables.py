@@ -61,7 +61,7 @@ def risk_value(scores: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     scores
-        `risk_label`, `value_label`, `churn_probability`, `clv` (money).
+        `risk_label`, `value_label`, `churn_probability`, `p_alive`, `clv` (money).
 
     Returns
     -------
