@@ -27,7 +27,8 @@ from churnlab.config.sections import Section
 ROOT = Path(__file__).parents[1]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 # `ingest` reads these for other sources than a CSV of one currency; `prioritise` names the data and the
-# horizon in a run's record only where `register` did not make one before
+# horizon in a run's record only where `register` did not make one before; how large discounts may be is asked
+# when parameters are read
 SPARK = {"engine.spark_master", "engine.spark_conf"}
 ENGINE = {*SPARK, "engine.bucket_customers"}
 SELDOM_READ = {
@@ -35,7 +36,10 @@ SELDOM_READ = {
     "features": ENGINE,
     "evaluate": ENGINE,
     "score": SPARK,
-    "prioritise": {"data.dataset", "features.horizon_days"},
+    "prioritise": {
+        *("data.dataset", "features.horizon_days", "decisions.discount_policy.largest_share"),
+        *ENGINE,
+    },
     "report": ENGINE,
 }
 BUDGET, MAX_CONTACTS = 60.0, 12
