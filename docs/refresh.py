@@ -210,6 +210,17 @@ def metrics() -> str:
     return f"{about}\n\n{table(head, rows, right=range(1, len(head)))}"
 
 
+def next_order() -> str:
+    """How often the next order came in its interval, on the backtest cutoffs."""
+    found = _json(ROOT / "reports/metrics.json")["churnlab"]["next_order"]
+    params = read_params(ROOT / "params.yaml")
+    return (
+        f"At the cutoffs of the backtest, {found['interval_coverage']:.1%} of {found['customers']:,} customers who "
+        f"ordered in the {params.features.horizon_days} days after did so in their {params.clv.interval:.0%} "
+        "interval, given that an order comes in those days (for the log ends)."
+    )
+
+
 def profit() -> str:
     """What the list would have brought on the backtest cutoffs, beside simpler rules."""
     measured = over_all(pd.read_parquet(ROOT / "reports/profit.parquet"))
@@ -471,6 +482,7 @@ RUN: dict[str, Callable[[], str]] = {
     "list": priority,
     "metrics": metrics,
     "profit": profit,
+    "next_order": next_order,
     "profit_definitions": profit_definitions,
 }
 

@@ -75,8 +75,8 @@ def value_at_stake(scores: pd.DataFrame) -> np.ndarray:
     Who has left for good orders nothing and cannot be kept; clv / p_alive is the value of one who is there
     for sure. Of the chance p of no order, p + p_alive - 1 belongs to those who are still there: all the dead
     are silent, so P(silent and there) = P(silent) - P(dead). Where a silent customer must be a dead one,
-    nothing is at stake. Taking silence and life for independent instead (V = clv) loses money
-    where purchases are frequent (`benchmarks/worth.py`).
+    nothing is at stake. V = clv would take silence and life for independent and count the dead
+    twice.
 
     Parameters
     ----------
