@@ -212,12 +212,12 @@ def metrics() -> str:
 
 def next_order() -> str:
     """How often the next order came in its interval, on the backtest cutoffs."""
-    found = _json(ROOT / "reports/metrics.json")["churnlab"]["next_order"]
+    found = _json("reports/metrics.json")["churnlab"]["next_order"]
     params = read_params(ROOT / "params.yaml")
     return (
-        f"At the cutoffs of the backtest, {found['interval_coverage']:.1%} of {found['customers']:,} customers who "
-        f"ordered in the {params.features.horizon_days} days after did so in their {params.clv.interval:.0%} "
-        "interval, given that an order comes in those days (for the log ends)."
+        f"At the cutoffs of the backtest, {found['interval_coverage']:.1%} of {found['customers']:,} customers "
+        f"who ordered in the {params.features.horizon_days} days after did so in their "
+        f"{params.clv.interval:.0%} interval, given that an order comes in those days (for the log ends)."
     )
 
 
