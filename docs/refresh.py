@@ -215,7 +215,7 @@ def next_order() -> str:
     found = _json("reports/metrics.json")["churnlab"]["next_order"]
     params = read_params(ROOT / "params.yaml")
     return (
-        f"At the cutoffs of the backtest, {found['interval_coverage']:.1%} of {found['customers']:,} customers "
+        f"At the backtest cutoffs, {found['interval_coverage']:.1%} of {found['customers']:,} customers "
         f"who ordered in the {params.features.horizon_days} days after did so in their "
         f"{params.clv.interval:.0%} interval, given that an order comes in those days (for the log ends)."
     )
