@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnlab.config import Clv, Contact, Decisions
+from churnlab.decisions.bars import Bar
 from churnlab.decisions.profit import PROFIT_TYPES, RULES, over_all, profit_table, realised_profit, value_kept
 
 CLV = Clv(
@@ -170,3 +171,23 @@ def test_what_holds_for_any_base(seed, n, budget, max_contacts, unit):
     )
     columns = ["cost", "expected_profit", "realised_profit", "low", "ahead_high"]
     np.testing.assert_allclose(scaled[columns], table[columns] * unit, rtol=1e-6, atol=1e-5 * unit)
+
+
+def test_nobody_is_contacted_by_an_action_that_is_closed_to_them():
+    """b is closed. The list: a, then d. Riskiest: a, c. Most valuable: e, a. By chance two quarters of -6."""
+    closed = np.zeros((5, 1), dtype=np.int8)
+    closed[1] = Bar.NO_CONSENT
+    found = profit_table(customers(), decisions(max_contacts=2), CLV, closed).set_index("strategy")
+    realised = found["realised_profit"].to_dict()
+    assert {
+        name: realised[name] for name in ("plan", "risk", "value", "everyone", "random")
+    } == pytest.approx({"plan": 2.0, "risk": 2.0, "value": 2.0, "everyone": -6.0, "random": -3.0})
+    assert found.loc["everyone", "contacts"] == 4
+
+
+def test_bars_go_with_their_rows_whatever_their_order():
+    closed = np.zeros((5, 1), dtype=np.int8)
+    closed[[0, 3]] = Bar.NO_CONSENT
+    straight = profit_table(customers(), decisions(max_contacts=2), CLV, closed)
+    turned = profit_table(customers().iloc[::-1], decisions(max_contacts=2), CLV, closed[::-1])
+    pd.testing.assert_frame_equal(turned, straight)

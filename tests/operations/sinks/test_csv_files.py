@@ -117,7 +117,7 @@ def test_no_spreadsheet_finds_a_formula_whatever_it_splits_at(file, cells, name)
 
 
 def test_every_csv_of_data_is_written_so():
-    """Who else writes CSV: plots (methods, strategies and numbers), and erasure, which keeps cells as they are."""
+    """Who else writes CSV: plots (words of ours, and numbers), and erasure, which keeps cells as they are."""
     root = Path(__file__).parents[3]
     sources = [path for room in ("src/churnlab", "pipelines") for path in (root / room).rglob("*.py")]
     writers = {path.name for path in sources if re.search(r"\.to_csv\(|csv\.writer\(", path.read_text())}
