@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from churnlab.config import Contact, Params
+from churnlab.config import Audience, Contact, Params
 from churnlab.data.ingestion import ingest
 from churnlab.decisions.key_figures import key_figures
 from churnlab.decisions.priority import priority_plan
@@ -75,9 +75,10 @@ def lines_of(small_log: Any) -> pd.DataFrame:
 def params_for(small_log: Any, path: Path) -> Params:
     data = small_log.params.data
     words = {"order_id": "order_id", "category": "category", "channel": "channel"}
-    contacts = small_log.params.decisions.actions.values()
+    known = small_log.params.decisions.actions
+    contacts = [known[name] for name in ("personal_call", "win_back_offer", "thank_you")]
     actions: dict[str, Contact] = {
-        name: contact.model_copy(update={"channel": channel})
+        name: contact.model_copy(update={"channel": channel, "audience": Audience()})
         for (name, channel), contact in zip(ACTIONS.items(), contacts, strict=True)
     }
     return small_log.params.model_copy(

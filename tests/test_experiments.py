@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[1]
 COPIED = (
     "dvc.yaml",
     "params/forgotten.csv",
+    "params/playbook.yaml",
+    "params/templates",
     ".dvcignore",
     ".gitignore",
     ".dvc/config",

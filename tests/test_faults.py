@@ -102,6 +102,7 @@ def shop(tmp_path):
         settings |= {"workspace": str(tmp_path / "run")}
         settings["data"] |= {"dataset": None, "path": str(path)}
         settings["engine"] |= engine
+        settings["decisions"]["actions"] = str(ROOT / settings["decisions"]["actions"])
         file = tmp_path / f"{name}.yaml"
         file.write_text(yaml.safe_dump(settings), encoding="utf-8")
         return file

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -76,6 +77,14 @@ def churnlab(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment["TMPDIR"] = str(temporary)
     command = [sys.executable, "-m", "churnlab.cli", *words]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def spelt_out(table: pa.Table) -> pa.Table:
+    """Words in the place of their numbers, which a table that is written anew may give otherwise."""
+    types = [
+        field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in table.schema
+    ]
+    return table.cast(pa.schema(zip(table.schema.names, types, strict=True)))
 
 
 def write_log(frame: pd.DataFrame, path: Path) -> None:
@@ -212,7 +221,7 @@ def test_two_are_forgotten(shop):
         after = pq.read_table(shop.folder / name)
         if "customer_id" in before.column_names:
             kept = [owner != first for owner in before["customer_id"].to_pylist()]
-            assert after.equals(before.filter(kept))
+            assert spelt_out(after).equals(spelt_out(before.filter(kept)))
         else:
             assert after.drop_columns(["raw"]).equals(before.drop_columns(["raw"]))
             assert after["raw"].to_pylist() == ['{"erased": true}'] * 2

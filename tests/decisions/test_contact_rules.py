@@ -386,6 +386,7 @@ def test_the_best_action_is_one_that_is_for_the_customer() -> None:
         {
             "churn_probability": 0.5,
             "clv": 100.0,
+            "p_alive": 1.0,
             "lifecycle_type": "active",
             "buying_style": ["loyal", "discount"],
             "risk_label": "high",

@@ -77,6 +77,7 @@ def test_compare_scores_what_each_method_offers():
         "roc_auc",
         "average_precision",
         "lift_at_10pct",
+        "empc",
     }
     assert table["value"].notna().all()
 

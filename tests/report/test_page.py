@@ -56,6 +56,7 @@ def scores():
             "customer_id": [f"c{k:02d}" for k in range(n)],
             "churn_probability": np.linspace(0.02, 0.98, n),
             "clv": np.linspace(500, 10, n),
+            "p_alive": 1.0,
             "risk_label": ["low"] * 30 + ["medium"] * 18 + ["high"] * 12,
             "value_label": ["top"] * 3 + ["high"] * 9 + ["medium"] * 18 + ["low"] * 30,
             "frequency": np.arange(n) % 7,
