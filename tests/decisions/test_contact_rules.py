@@ -286,7 +286,7 @@ def test_one_opt_out_ends_all(engine: Any, shop: dict[str, Any], seed: int) -> N
     refused = {**agreed, "known_from": datetime(2024, 6, 28, 9), "consent_phone": False}
     shop = shop | {"customers": [*told, agreed, refused]}
     closed, settings = closed_in(engine, shop)
-    scores = shop["scores"].assign(churn_probability=0.9, clv=1e6, horizon_days=90)
+    scores = shop["scores"].assign(churn_probability=0.9, clv=1e6, p_alive=1.0, horizon_days=90)
     assert (closed[(scores["customer_id"] == "a").to_numpy()] == Bar.OPTED_OUT).all()
     mixed = np.random.default_rng(seed).permutation(len(scores))
     plan = priority_plan(scores.iloc[mixed], settings, untold, closed[mixed])
@@ -350,7 +350,7 @@ def test_channels_without_consents_are_named() -> None:
 def everybody() -> pd.DataFrame:
     """One customer of every kind there can be."""
     kinds = pd.MultiIndex.from_product(WORDS.values(), names=WORDS).to_frame(index=False)
-    return kinds.assign(churn_probability=0.5, clv=100.0)
+    return kinds.assign(churn_probability=0.5, clv=100.0, p_alive=1.0)
 
 
 def test_the_shipped_playbook_has_something_for_every_kind_of_customer() -> None:

@@ -29,8 +29,7 @@ def scored(small_log: Any, small_model: Path, tmp_path_factory: pytest.TempPathF
 def listed(small_log: Any, small_orders: Any, scored: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs the stage without MLflow and without a backtest; gives the file of the list and the summary."""
     monkeypatch.setattr(prioritise, "track", lambda *_: None)
-    monkeypatch.setattr(prioritise, "profit_table", lambda *_: pd.DataFrame())
-    monkeypatch.setattr(prioritise, "profit_summary", lambda _: {})
+    monkeypatch.setattr(prioritise, "write_profit", lambda *_: {})
 
     def run(folder: Path, customers: pd.DataFrame | None = None, **changes: Any) -> tuple[bytes, Any]:
         decisions = small_log.params.decisions.model_copy(update={"actions": actions_of(small_log)} | changes)

@@ -46,7 +46,7 @@ MONEY_DIGITS = (
     6  # decimals where the dearest contact costs 1 to 10; fewer or more where it costs more or less
 )
 WHOLE_FROM = 1000  # money is told without decimals
-NEARLY_NOTHING = 1e-9  # of the greatest benefit
+MARGIN_DIGITS = 6  # of worth after prices, in parts of the greatest benefit
 
 
 def net_benefit(churn_probability: np.ndarray, value_at_stake: np.ndarray, contact: Contact) -> np.ndarray:
@@ -196,7 +196,7 @@ def priority_plan(
     net[worth <= 0] = -np.inf
     action, group = choice.action.copy(), np.where(choice.action != NOBODY, "treated", "")
     rows, theirs = _held_beside(
-        net[worthy], choice.action[worthy], control[worthy], -NEARLY_NOTHING * float(worth.max(initial=0.0))
+        net[worthy] / (float(worth.max(initial=0.0)) or 1.0), choice.action[worthy], control[worthy]
     )
     action[worthy[rows]], group[worthy[rows]] = theirs, "control"
     considered = Considered(people["customer_id"], options.names, options.benefits, closed, action, group)
@@ -292,19 +292,18 @@ def _among(people: pd.DataFrame, quota: Quota) -> np.ndarray:
     return (people[quota.column] == quota.value).to_numpy(bool)
 
 
-def _held_beside(
-    net: np.ndarray, action: np.ndarray, control: np.ndarray, least: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _held_beside(net: np.ndarray, action: np.ndarray, control: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The held-out customers who would be on the list, and their actions.
 
-    Who is worth `least` after prices is put in the order of that worth. Held out beside the list are those
-    who come before the first customer left untreated after the last one treated. `control` is the action that
-    a customer is held out of, where it is known before prices are.
+    Who is worth something after prices, or nearly, is put in the order of that worth, in parts of the
+    greatest benefit: at the margin it is rounded, for noise must not order it. Held out beside the list are
+    those who come before the first customer left untreated after the last one treated. `control` is the
+    action that a customer is held out of, where it is known before prices are.
     """
     is_held = control != NOBODY
     best = np.where(control >= 0, control, net.argmax(axis=1))
-    gain = _picked(net, best)
-    worthy = np.flatnonzero(gain >= least)
+    gain = np.round(_picked(net, best), MARGIN_DIGITS)
+    worthy = np.flatnonzero(gain >= 0)
     order = worthy[np.argsort(-gain[worthy], kind="stable")]
     treated = np.flatnonzero(~is_held[order] & (action[order] != NOBODY))
     passed = np.flatnonzero(~is_held[order] & (action[order] == NOBODY))
