@@ -15,7 +15,8 @@ MOST_CUTS = 200
 CLOSE = 1e-8  # of the bound: prices that are known so well need no more cuts
 SLACK = 1e-9  # of a limit: what sums may be off by
 ROUNDS = 40
-CORE_OPTIONS = 4_000  # left open by the bound, solved to the end
+NET_DIGITS = 7  # after prices: at the margin, noise must not order customers
+CORE_OPTIONS = 8_000  # left open by the bound, solved to the end
 CORE_NODES = 2_000  # of the search tree: a count, unlike a time, ends at the same place everywhere
 DEAREST_FLOOR = 1e3  # of the greatest benefit: what a contact that a floor asks for may displace
 NEARLY_NOTHING = 1e-9  # of a contact
@@ -265,7 +266,7 @@ def _dearest(benefits: np.ndarray, use: np.ndarray) -> float:
 
 def _filled(problem: _Problem, prices: np.ndarray) -> np.ndarray:
     """Action of each customer: those worth most after prices, as long as they fit; floors come first."""
-    net = problem.net(prices)
+    net = np.round(problem.net(prices), NET_DIGITS)
     action = np.full(len(net), NOBODY)
     left = problem.caps[problem.limits] * (1 + SLACK)
     for floor in problem.floors:
@@ -349,13 +350,13 @@ def _core(
     values = problem.benefits[core[place], action]
     uses = csr_array(np.array(problem.used(core[place], action)).reshape(len(left), -1))
     one = coo_array((np.ones(len(place)), (place, np.arange(len(place)))), (len(core), len(place)))
-    needed = np.where(options[:, -1], 0.0, 1.0)
+    # nobody has to be taken, though the bound says so of some: a rounded bound must not leave no choice
     found = milp(
         -values,
         constraints=[
             LinearConstraint(
                 vstack([uses, one]).tocsr(),
-                np.append(np.full(len(left), -np.inf), needed),
+                np.full(len(left) + len(core), -np.inf),
                 np.append(left + SLACK * np.abs(problem.caps), np.ones(len(core))),
             ),
         ],
