@@ -28,7 +28,7 @@ COPIED = (
     "pipelines",
     "src",
 )
-PLOTS = 6
+PLOTS = 7
 
 
 class Project:

@@ -79,12 +79,9 @@ def churnlab(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def spelt_out(table: pa.Table) -> pa.Table:
+def spelt_out(table: pa.Table) -> list[dict[str, Any]]:
     """Words in the place of their numbers, which a table that is written anew may give otherwise."""
-    types = [
-        field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in table.schema
-    ]
-    return table.cast(pa.schema(zip(table.schema.names, types, strict=True)))
+    return table.to_pylist()
 
 
 def write_log(frame: pd.DataFrame, path: Path) -> None:
@@ -221,7 +218,7 @@ def test_two_are_forgotten(shop):
         after = pq.read_table(shop.folder / name)
         if "customer_id" in before.column_names:
             kept = [owner != first for owner in before["customer_id"].to_pylist()]
-            assert spelt_out(after).equals(spelt_out(before.filter(kept)))
+            assert spelt_out(after) == spelt_out(before.filter(kept))
         else:
             assert after.drop_columns(["raw"]).equals(before.drop_columns(["raw"]))
             assert after["raw"].to_pylist() == ['{"erased": true}'] * 2
