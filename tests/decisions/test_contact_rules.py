@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from _settings import small_decisions
 from churnlab.config import Contact, Decisions, Engine, read_params
 from churnlab.decisions.bars import Bar
 from churnlab.decisions.contact_rules import barred, is_quiet, not_for_them, without_consent_column
@@ -83,18 +84,7 @@ ACTIONS = {
 
 
 def decisions(actions: dict[str, Any] = ACTIONS, **changes: Any) -> Decisions:
-    labels = {
-        "risk_shares": {"high": 0.2, "medium": 0.3},
-        "value_shares": {"top": 0.05, "high": 0.15, "medium": 0.3},
-    }
-    whole = {
-        "labels": labels,
-        "new_customer_days": 30,
-        "budget": 1e6,
-        "max_contacts": 500,
-        "control_share": 0.0,
-    }
-    return Decisions.model_validate(whole | {"salt": "s", "actions": actions} | changes)
+    return small_decisions(actions, **({"budget": 1e6} | changes))
 
 
 people = st.sampled_from("abcd")

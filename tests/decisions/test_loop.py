@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from _settings import small_decisions
 from churnlab.config import Decisions
 from churnlab.decisions import optimiser
 from churnlab.decisions.effects import effects
@@ -29,21 +30,14 @@ def decisions(**changes) -> Decisions:
         name: {"channel": channel, "contact_cost": f, "incentive_cost": d, "save_rate": ASSUMED[name]}
         for name, (channel, f, d) in costs.items()
     }
-    labels = {
-        "risk_shares": {"high": 0.2, "medium": 0.3},
-        "value_shares": {"top": 0.05, "high": 0.15, "medium": 0.3},
-    }
-    whole = {
-        "labels": labels,
-        "new_customer_days": 30,
+    tight = {
         "budget": 400.0,
         "max_contacts": 270,
         "control_share": 0.15,
         "salt": "loop",
         "effect_prior_sd": 0.1,
-        "actions": actions,
     }
-    return Decisions.model_validate(whole | changes)
+    return small_decisions(actions, **(tight | changes))
 
 
 def base(rng, number: int) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from _settings import small_decisions
 from churnlab.config import Contact, Decisions
 from churnlab.decisions.messages import Messages
 from churnlab.errors import ConfigError
@@ -28,18 +29,7 @@ SOURCES = {
 
 
 def decisions(actions: dict[str, Any] = ACTIONS) -> Decisions:
-    whole = {
-        "labels": {
-            "risk_shares": {"high": 0.2, "medium": 0.3},
-            "value_shares": {"top": 0.05, "high": 0.15, "medium": 0.3},
-        },
-        "new_customer_days": 30,
-        "budget": 10.0,
-        "max_contacts": 5,
-        "control_share": 0.0,
-        "salt": "s",
-    }
-    return Decisions.model_validate(whole | {"actions": actions})
+    return small_decisions(actions)
 
 
 def messages(sources: dict[tuple[str, str], str], actions: dict[str, Any] = ACTIONS) -> Messages:

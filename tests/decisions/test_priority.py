@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from _settings import small_decisions
 from churnlab.config import Contact, Decisions
 from churnlab.decisions.holdout import draws
 from churnlab.decisions.priority import (
@@ -28,20 +29,8 @@ NOTE = Contact(channel="email", contact_cost=0.1, incentive_cost=0.0, save_rate=
 
 
 def decisions(actions=None, **changes) -> Decisions:
-    labels = {
-        "risk_shares": {"high": 0.2, "medium": 0.3},
-        "value_shares": {"top": 0.05, "high": 0.15, "medium": 0.3},
-    }
-    settings = {
-        "labels": labels,
-        "new_customer_days": 30,
-        "budget": 1000.0,
-        "max_contacts": 500,
-        "control_share": 0.0,
-        "salt": "salt",
-        "actions": {name: c.model_dump() for name, c in (actions or {"call": CALL, "note": NOTE}).items()},
-    }
-    return Decisions.model_validate(settings | changes)
+    named = actions or {"call": CALL, "note": NOTE}
+    return small_decisions({name: contact.model_dump() for name, contact in named.items()}, **changes)
 
 
 def customers(p, clv, names=None, reasons=None) -> pd.DataFrame:

@@ -8,37 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churnlab.config import Clv, Contact, Decisions
+from _settings import YEAR_AT_HALF as CLV
+from _settings import small_decisions
+from churnlab.config import Contact, Decisions
 from churnlab.decisions.bars import Bar
 from churnlab.decisions.profit import PROFIT_TYPES, RULES, over_all, profit_table, realised_profit, value_kept
 
-CLV = Clv(
-    families=("mbgnbd",),
-    penalizers=(0.0,),
-    clv_months=12,
-    monthly_discount_rate=0.0,
-    margin=0.5,
-    interval=0.8,
-)
 CALL = {"channel": "phone", "contact_cost": 4.0, "incentive_cost": 0.0, "save_rate": 0.2}
 OFFER = {"channel": "email", "contact_cost": 1.0, "incentive_cost": 2.0, "save_rate": 0.1}
 
 
 def decisions(actions=None, **changes) -> Decisions:
-    labels = {
-        "risk_shares": {"high": 0.2, "medium": 0.3},
-        "value_shares": {"top": 0.05, "high": 0.15, "medium": 0.3},
-    }
-    whole = {
-        "labels": labels,
-        "new_customer_days": 30,
-        "budget": 1000.0,
-        "max_contacts": 500,
-        "control_share": 0.5,
-        "salt": "salt",
-        "actions": actions or {"call": CALL},
-    }
-    return Decisions.model_validate(whole | changes)
+    """With customers held out, of whom the backtest takes no notice."""
+    return small_decisions(actions or {"call": CALL}, **({"control_share": 0.5} | changes))
 
 
 def customers(**columns) -> pd.DataFrame:

@@ -8,33 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churnlab.config import Clv, Decisions
+from _settings import YEAR_AT_HALF as CLV
+from _settings import small_decisions
 from churnlab.decisions.profit import over_all, profit_table
 from churnlab.decisions.profit_definitions import DEFINITION_TYPES, DEFINITIONS, definitions_table
 
-CLV = Clv(
-    families=("mbgnbd",),
-    penalizers=(0.0,),
-    clv_months=12,
-    monthly_discount_rate=0.0,
-    margin=0.5,
-    interval=0.8,
-)
 CALL = {"channel": "phone", "contact_cost": 4.0, "incentive_cost": 0.0, "save_rate": 0.2}
-DECISIONS = Decisions.model_validate(
-    {
-        "labels": {
-            "risk_shares": {"high": 0.2, "medium": 0.3},
-            "value_shares": {"top": 0.05, "high": 0.15, "medium": 0.3},
-        },
-        "new_customer_days": 30,
-        "budget": 20.0,
-        "max_contacts": 500,
-        "control_share": 0.1,
-        "salt": "salt",
-        "actions": {"call": CALL},
-    }
-)
+DECISIONS = small_decisions({"call": CALL}, budget=20.0, control_share=0.1)
 
 
 def customers(**columns) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from _settings import small_decisions
 from churnlab.config import Decisions
 from churnlab.decisions.priority import priority_plan
 from churnlab.decisions.sensitivity import other_horizon, sensitivities
@@ -15,19 +16,7 @@ NOTE = {"channel": "email", "contact_cost": 0.1, "incentive_cost": 0.0, "save_ra
 
 
 def decisions(**changes) -> Decisions:
-    settings = {
-        "labels": {
-            "risk_shares": {"high": 0.2, "medium": 0.3},
-            "value_shares": {"top": 0.05, "high": 0.15, "medium": 0.3},
-        },
-        "new_customer_days": 30,
-        "budget": 1000.0,
-        "max_contacts": 500,
-        "control_share": 0.0,
-        "salt": "salt",
-        "actions": {"call": CALL, "note": NOTE},
-    }
-    return Decisions.model_validate(settings | changes)
+    return small_decisions(**({"actions": {"call": CALL, "note": NOTE}} | changes))
 
 
 def customers(p, clv) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from _settings import small_decisions
 from churnlab.config import Decisions
 from churnlab.decisions.bars import SENTENCES, Bar
 from churnlab.decisions.priority import net_benefit, priority_plan, value_at_stake
@@ -21,20 +22,7 @@ ACTIONS = {
 
 
 def decisions(**changes) -> Decisions:
-    labels = {
-        "risk_shares": {"high": 0.2, "medium": 0.3},
-        "value_shares": {"top": 0.05, "high": 0.15, "medium": 0.3},
-    }
-    settings = {
-        "labels": labels,
-        "new_customer_days": 30,
-        "budget": 1000.0,
-        "max_contacts": 500,
-        "control_share": 0.0,
-        "salt": "salt",
-        "actions": ACTIONS,
-    }
-    return Decisions.model_validate(settings | changes)
+    return small_decisions(**({"actions": ACTIONS} | changes))
 
 
 def customers(clv, **columns) -> pd.DataFrame:
