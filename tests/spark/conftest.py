@@ -11,13 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from churnlab.config import Engine, Params, read_params
+from _built_in import FILES, quick_scorer, shipped
+from churnlab.config import Engine, Params
 
-ROOT = Path(__file__).parents[2]
 # C1 alone: the compiler for long runs takes more time than it saves in a short one.
 JAVA = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1", "spark.driver.memory": "1g"}
 SPARK = Engine(backend="spark", spark_master="local[2]", spark_conf=JAVA)
-FILES = {"cdnow": "params.yaml", "complete_journey": "params/complete_journey.yaml"}
 RELATIVE = 1e-9
 # A difference of logarithms may be 0 in one engine and 4e-16 in the other: no share of it tells them alike.
 ABSOLUTE = 1e-12
@@ -48,7 +47,7 @@ def log(request: pytest.FixtureRequest, spark: Any, tmp_path_factory: pytest.Tem
     from churnlab.data.ingestion import ingest
     from churnlab.engine import connect, write_parquet
 
-    params = read_params(ROOT / FILES[request.param])
+    params = shipped(request.param)
     duck = connect(params.engine)
     found = ingest(duck, params.data)
     file = tmp_path_factory.mktemp(request.param) / "orders.parquet"
@@ -74,13 +73,7 @@ def _assert_equal(here: pa.Table, there: pa.Table, key: str = "customer_id") -> 
 @pytest.fixture(scope="session")
 def log_scorer(log: Log) -> Any:
     """A model of the log, learners and all, of few trees."""
-    from churnlab.evaluation.backtest import fit_scorer
-
-    few = {"features": {"max_snapshots": 3}, "churn": {"max_rounds": 20}, "clv": {"families": ("mbgnbd",)}}
-    sections = {name: getattr(log.params, name).model_copy(update=of) for name, of in few.items()}
-    day = date.fromisoformat(log.summary["as_of"])
-    horizon = log.params.features.horizon_days
-    return fit_scorer(log.here, day, horizon, log.params.model_copy(update=sections), "built-in")[0]
+    return quick_scorer(log.here, log.params, date.fromisoformat(log.summary["as_of"]))
 
 
 @pytest.fixture(scope="session")
