@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from churnlab.cli import ORDER
+from churnlab.cli.stages import ORDER
 from churnlab.config import read_params
 from churnlab.pipelines._run import Workspace
 

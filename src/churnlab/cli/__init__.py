@@ -1,0 +1,47 @@
+"""The command line: `churnlab …`.
+
+Heavy libraries are imported inside the commands: `churnlab --help` must not wait for them.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any, NoReturn
+
+from churnlab.cli.options import app
+from churnlab.errors import exit_code, is_ending, one_line, quotes_data, withheld
+
+# isort: off
+# each adds its commands, in the order of the help
+from churnlab.cli import stages, lists, contacts, shop, registry, privacy  # noqa: F401
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Run the command line: what is no defect is one line on stderr and exit code 2, or 75 to try again."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        app()
+    except Exception as error:
+        if is_ending():  # an interrupted query is no defect
+            sys.exit(128 + signal.SIGTERM)
+        line = one_line(error)
+        if line is not None:
+            _end(line, exit_code(error))
+        if not quotes_data(error):
+            raise
+        sys.stderr.write(withheld(error))
+        sys.exit(1)
+
+
+def _terminated(number: int, _frame: Any) -> NoReturn:
+    """Unwind as after an error, so that files and transactions are taken back."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    sys.stderr.write(f"{message}\n")
+    sys.exit(code)

@@ -1,0 +1,108 @@
+"""Whom to contact, what contacts brought, and the loyalty programme."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from churnlab.cli.options import DEFAULT_PARAMS, ParamsFile, app, as_day, fail
+
+
+@app.command()
+def why(
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER_ID")],
+    params: ParamsFile = DEFAULT_PARAMS,
+) -> None:
+    """Why a customer is on the newest priority list, or is not, in plain words."""
+    from churnlab.config import read_params
+    from churnlab.pipelines._run import Workspace
+    from churnlab.pipelines._why import said
+
+    for line in said(Workspace.of(read_params(params)), customer):
+        typer.echo(line)
+
+
+@app.command()
+def measure(
+    plan: Annotated[
+        list[Path], typer.Option(help="A priority list of the past, Parquet or CSV; may be repeated.")
+    ],
+    plan_date: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The as_of of each --plan in turn, YYYY-MM-DD; needed where scores.parquet of the same run "
+            "is not beside it."
+        ),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Last day that is known, YYYY-MM-DD; the data's last day.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for measure.parquet and measure.json; the workspace's reports."),
+    ] = None,
+    write_effects: Annotated[
+        bool,
+        typer.Option(
+            "--write-effects",
+            help="Write what was learned to decisions.learned_effects or params/effects.json.",
+        ),
+    ] = False,
+    params: ParamsFile = DEFAULT_PARAMS,
+) -> None:
+    """Compare treated with held-out customers of past lists: what each action kept, and whether it paid."""
+    from rich.console import Console
+
+    from churnlab.config import read_params
+    from churnlab.engine import write_parquet
+    from churnlab.operations.measuring import measure_source
+    from churnlab.operations.plans import read_plan
+    from churnlab.operations.save_rates_file import DEFAULT, write_save_rates
+    from churnlab.pipelines._files import write_json
+    from churnlab.pipelines._run import Workspace
+    from churnlab.report.measured import show
+
+    settings = read_params(params)
+    work = Workspace.of(settings)
+    if plan_date and len(plan_date) != len(plan):
+        fail(f"--plan-date: {len(plan_date)} for {len(plan)} of --plan: name one for each, in the same order")
+    days = [as_day(text, "--plan-date") for text in plan_date] if plan_date else [None] * len(plan)
+    horizon, last = settings.features.horizon_days, None if as_of is None else as_day(as_of, "--as-of")
+    plans = [read_plan(file, horizon, day) for file, day in zip(plan, days, strict=True)]
+    measured = measure_source(settings, plans, last, work.landing)
+    folder = out or work.measured.parent
+    write_parquet(measured.found.table, folder / work.measured.name)
+    write_json(measured.to_dict(), folder / work.measured_summary.name)
+    show(measured, Console(highlight=False))
+    written = [folder / work.measured.name, folder / work.measured_summary.name]
+    if write_effects:
+        rates = Path(settings.decisions.learned_effects or DEFAULT).expanduser()
+        write_save_rates(measured.found.save_rates, measured.plans, rates)
+        written.append(rates)
+    for path in written:
+        typer.echo(path)
+
+
+@app.command()
+def loyalty(params: ParamsFile = DEFAULT_PARAMS) -> None:
+    """Points and tiers of every scored customer, who is near the next one, and whether it pays."""
+    from churnlab.config import read_params
+    from churnlab.pipelines._loyalty import loyalty_of
+    from churnlab.pipelines._run import Workspace
+
+    settings = read_params(params)
+    found = loyalty_of(settings)
+    for name, tier in found["tiers"].items():
+        typer.echo(
+            f"{name}: {tier['customers']:,} customers, {tier['points']:,.0f} points, "
+            f"{tier['near_next']:,} near the next tier"
+        )
+    typer.echo(
+        f"It costs {found['cost']:,.2f} and is expected to bring {found['expected_return']:,.2f}, "
+        f"if members spend {settings.loyalty.more_spend:.1%} more"
+    )
+    if found["break_even_more_spend"] is not None:
+        typer.echo(f"It pays from {found['break_even_more_spend']:.2%} more on")
+    typer.echo(Workspace.of(settings).loyalty)
