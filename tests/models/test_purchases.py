@@ -154,8 +154,11 @@ def test_pareto_no_purchase_agrees_with_adaptive_quadrature(params):
         purchase = sum(quad(first_is_purchase, *ends)[0] for ends in pairwise(pieces))
         arrays = [np.array([float(v)]) for v in (x, t_x, T)]
         formulas = ParetoNBD(*params)
-        expected = 1.0 - formulas.p_alive(*arrays)[0] * purchase
-        assert formulas.p_no_purchase(*arrays, 13.0)[0] == pytest.approx(expected, rel=1e-8, abs=1e-10)
+        alive = formulas.p_alive(*arrays)
+        expected = 1.0 - alive[0] * purchase
+        assert formulas.p_no_purchase(alive, arrays[0], arrays[2], 13.0)[0] == pytest.approx(
+            expected, rel=1e-8, abs=1e-10
+        )
 
 
 @pytest.mark.parametrize("params", BETA_GEOMETRIC)
@@ -184,8 +187,9 @@ def test_beta_geometric_expectation_agrees_with_adaptive_quadrature(params, may_
         cuts = np.r_[-np.geomspace(60.0 / later + 60.0, 60.0, 30), np.linspace(-60.0, middle, 120)[1:]]
         total += sum(quad(near_one, *ends)[0] for ends in pairwise(cuts))
         arrays = [np.array([float(v)]) for v in (x, t_x, T)]
-        expected = formulas.p_alive(*arrays)[0] * total
-        found = formulas.expected_purchases(*arrays, [13.0])[0, 0]
+        alive = formulas.p_alive(*arrays)
+        expected = alive[0] * total
+        found = formulas.expected_purchases(alive, arrays[0], arrays[2], [13.0])[0, 0]
         assert found == pytest.approx(expected, rel=1e-6), (x, t_x, T)
 
 

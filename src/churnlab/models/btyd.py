@@ -56,10 +56,10 @@ class BtydModels:
         order_value = self.spend.expected_order_value(rfm)
         out = {"p_alive": self.primary.p_alive(rfm), "expected_order_value": order_value}
         for name, model in self.families.items():
-            purchases = model.expected_purchases(rfm, horizon_days)
-            out[f"btyd_p_no_purchase_{name}"] = model.p_no_purchase(rfm, horizon_days)
-            out[f"btyd_purchases_{name}"] = purchases
-            out[f"btyd_spend_{name}"] = purchases * order_value
+            outlook = model.outlook(rfm, horizon_days)
+            out[f"btyd_p_no_purchase_{name}"] = outlook.p_no_purchase
+            out[f"btyd_purchases_{name}"] = outlook.expected_purchases
+            out[f"btyd_spend_{name}"] = outlook.expected_purchases * order_value
         return pd.DataFrame(out, index=rfm.index)
 
     def p_no_purchase(self, rfm: pd.DataFrame, horizon_days: int) -> pd.DataFrame:

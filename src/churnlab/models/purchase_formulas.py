@@ -17,20 +17,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, exprel, gammaln
 
-from churnlab.models.distinct import distinct
+from churnlab.models.distinct import Remembered, distinct
 
 Floats = NDArray[np.float64]
 
 BETA_NODES = 192
 LEGENDRE_NODES = 48
 ROWS_AT_ONCE = 1024  # customers by nodes stay in the processor's cache
+REMEMBERED = 65_536  # customers' kinds, of one model and horizon
 _TAIL = 38.0  # e-folds after which an integrand is below the rounding error of what precedes it
 _SMALLEST_Q = 1e-280
 
@@ -44,11 +45,11 @@ class Formulas(Protocol):
     def p_alive(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
         """P(not dropped out at T)."""
 
-    def p_no_purchase(self, x: Floats, t_x: Floats, T: Floats, horizon: float) -> Floats:
-        """P(no purchase in (T, T + horizon])."""
+    def p_no_purchase(self, alive: Floats, x: Floats, T: Floats, horizon: float) -> Floats:
+        """P(no purchase in (T, T + horizon]); `alive` is :meth:`p_alive`."""
 
-    def expected_purchases(self, x: Floats, t_x: Floats, T: Floats, horizons: Sequence[float]) -> Floats:
-        """E[purchases in (T, T + h]], one column per h of `horizons`."""
+    def expected_purchases(self, alive: Floats, x: Floats, T: Floats, horizons: Sequence[float]) -> Floats:
+        """E[purchases in (T, T + h]], one column per h of `horizons`; `alive` is :meth:`p_alive`."""
 
 
 @dataclass(frozen=True)
@@ -76,27 +77,23 @@ class BetaGeometricNBD:
         """
         return expit(-self._log_odds_gone(x, t_x, T))
 
-    def p_no_purchase(self, x: Floats, t_x: Floats, T: Floats, horizon: float) -> Floats:
+    def p_no_purchase(self, alive: Floats, x: Floats, T: Floats, horizon: float) -> Floats:
         """(1 - P(alive)) + P(alive) ((alpha + T) / (alpha + T + H))^(r + x).
 
         Dropout happens only at a purchase, and given alive the rate is Gamma(r + x, alpha + T).
         """
         purchase = -np.expm1(-(self.r + x) * np.log1p(horizon / (self.alpha + T)))
-        return 1.0 - self.p_alive(x, t_x, T) * purchase
+        return 1.0 - alive * purchase
 
-    def expected_purchases(self, x: Floats, t_x: Floats, T: Floats, horizons: Sequence[float]) -> Floats:
+    def expected_purchases(self, alive: Floats, x: Floats, T: Floats, horizons: Sequence[float]) -> Floats:
         """P(alive) E[(1 - ((alpha + T) / (alpha + T + q H))^(r + x)) / q], q ~ Beta(a, b + chances survived).
 
         The expectation in Fader, Hardie & Lee (2005), eq. (10), before it is written with 2F1.
         """
-        alive = self.p_alive(x, t_x, T)
+        return alive[:, None] * _purchases_if_alive(self, tuple(horizons))(x, T)
 
-        def if_alive(x: Floats, T: Floats) -> Floats:
-            return in_parts(lambda x, T: self._purchases_if_alive(x, T, horizons), x, T)
-
-        return alive[:, None] * once_each(if_alive, x, T)
-
-    def _purchases_if_alive(self, x: Floats, T: Floats, horizons: Sequence[float]) -> Floats:
+    def purchases_if_alive(self, x: Floats, T: Floats, horizons: Sequence[float]) -> Floats:
+        """What :meth:`expected_purchases` is of those who are alive."""
         survived, which = np.unique(x + self.may_drop_at_first, return_inverse=True)
         q, weight = (nodes[which] for nodes in beta_nodes(self.a, self.b + survived))
         out = np.empty((len(x), len(horizons)))
@@ -134,7 +131,7 @@ class ParetoNBD:
         """Fader & Hardie (2005, note), section 5.1: L(alive at T) as a share of the likelihood."""
         return expit(-self._log_odds_gone(x, t_x, T))
 
-    def p_no_purchase(self, x: Floats, t_x: Floats, T: Floats, horizon: float) -> Floats:
+    def p_no_purchase(self, alive: Floats, x: Floats, T: Floats, horizon: float) -> Floats:
         """1 - P(alive) P(a purchase comes within H and before the dropout | alive).
 
         Given alive, the purchase rate Gamma(r + x, alpha + T) and dropout rate Gamma(s, beta + T) are
@@ -145,11 +142,11 @@ class ParetoNBD:
             return in_parts(lambda x, T: self._first_event(x, T, np.full_like(T, horizon))[0], x, T)
 
         purchase = once_each(first_to_buy, x, T)
-        return 1.0 - self.p_alive(x, t_x, T) * np.clip(purchase, 0.0, 1.0)
+        return 1.0 - alive * np.clip(purchase, 0.0, 1.0)
 
-    def expected_purchases(self, x: Floats, t_x: Floats, T: Floats, horizons: Sequence[float]) -> Floats:
+    def expected_purchases(self, alive: Floats, x: Floats, T: Floats, horizons: Sequence[float]) -> Floats:
         """P(alive) (r + x) / (alpha + T) E[weeks alive within H]: Fader & Hardie (2005, note), eq. (41)."""
-        rate = self.p_alive(x, t_x, T) * (self.r + x) / (self.alpha + T)
+        rate = alive * (self.r + x) / (self.alpha + T)
         growth = np.log1p(np.asarray(horizons)[None, :] / (self.beta + T)[:, None])
         weeks_alive = (self.beta + T)[:, None] * growth * exprel((1.0 - self.s) * growth)
         return rate[:, None] * weeks_alive
@@ -172,6 +169,14 @@ def formulas(family: str, params: Mapping[str, float]) -> Formulas:
     if family == "paretonbd":
         return ParetoNBD(params["r"], params["alpha"], params["s"], params["beta"])
     return BetaGeometricNBD(params["r"], params["alpha"], params["a"], params["b"], family == "mbgnbd")
+
+
+@lru_cache(maxsize=4)
+def _purchases_if_alive(model: BetaGeometricNBD, horizons: tuple[float, ...]) -> Remembered:
+    """The integral that a customer of any bucket may ask for: ages and counts are whole numbers."""
+    return Remembered(
+        lambda x, T: in_parts(lambda x, T: model.purchases_if_alive(x, T, horizons), x, T), REMEMBERED
+    )
 
 
 def once_each(answer: Callable[..., Floats], *columns: Floats) -> Floats:

@@ -40,6 +40,13 @@ _PARETO_FIT_NODES = 24
 PARETO_ROUND_GAIN = 1e-7  # log-likelihood per customer
 
 
+class Outlook(NamedTuple):
+    """What a purchase model says of a horizon, one value per customer."""
+
+    p_no_purchase: Floats
+    expected_purchases: Floats
+
+
 @dataclass(frozen=True)
 class PurchaseModel:
     """A fitted purchase model, and all that it predicts.
@@ -76,9 +83,9 @@ class PurchaseModel:
 
     def p_no_purchase(self, rfm: pd.DataFrame, horizon_days: float) -> Floats:
         """P(no purchase within `horizon_days` after the cutoff); at least 1 - p_alive."""
-        weeks = _horizon_weeks(horizon_days)
-        predict = self._formulas().p_no_purchase
-        return np.clip(_per_customer(rfm, lambda x, t_x, T: predict(x, t_x, T, weeks)), 0.0, 1.0)
+        weeks, at = _horizon_weeks(horizon_days), self._formulas()
+        none = _per_customer(rfm, lambda x, t_x, T: at.p_no_purchase(at.p_alive(x, t_x, T), x, T, weeks))
+        return np.clip(none, 0.0, 1.0)
 
     def expected_purchases(self, rfm: pd.DataFrame, horizon_days: float) -> Floats:
         """E[purchases within `horizon_days` after the cutoff]."""
@@ -86,10 +93,22 @@ class PurchaseModel:
 
     def expected_purchases_by(self, rfm: pd.DataFrame, horizons_days: Sequence[float]) -> Floats:
         """E[purchases within h days after the cutoff], one column per h of `horizons_days`."""
-        weeks = [_horizon_weeks(days) for days in horizons_days]
-        predict = self._formulas().expected_purchases
-        found = _per_customer(rfm, lambda x, t_x, T: predict(x, t_x, T, weeks))
+        weeks, at = [_horizon_weeks(days) for days in horizons_days], self._formulas()
+        found = _per_customer(
+            rfm, lambda x, t_x, T: at.expected_purchases(at.p_alive(x, t_x, T), x, T, weeks)
+        )
         return found.reshape(len(rfm), len(weeks))
+
+    def outlook(self, rfm: pd.DataFrame, horizon_days: float) -> Outlook:
+        """:meth:`p_no_purchase` and :meth:`expected_purchases`, for which P(alive) is worked out once."""
+        weeks, at = _horizon_weeks(horizon_days), self._formulas()
+
+        def predict(x: Floats, t_x: Floats, T: Floats) -> Floats:
+            alive = at.p_alive(x, t_x, T)
+            none = np.clip(at.p_no_purchase(alive, x, T, weeks), 0.0, 1.0)
+            return np.stack([none, at.expected_purchases(alive, x, T, [weeks])[:, 0]])
+
+        return Outlook(*_per_customer(rfm, predict))
 
     def days_to_next_purchase(self, rfm: pd.DataFrame, chance: float = 0.5) -> Floats:
         """Days from the cutoff by which a customer who is alive and stays so buys again, with that chance.
