@@ -18,6 +18,7 @@ from churnlab.data.identities import identified
 from churnlab.data.order_parts import sorted_orders
 from churnlab.data.orders import ROWS_PER_BATCH, data_version
 from churnlab.data.reasons import unreadable
+from churnlab.data.tally import Tally, tally
 from churnlab.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def clean(con: Backend, raw: ir.Table, data: Data) -> Cleaned:
     """
     named = identified(con, raw, data)
     lines = judged_lines(con, raw, data, named)
-    accepted, refused = judging.parted(con, lines, lambda sound: compared(sound, data))
+    accepted, refused, told = _parted(con, lines, data)
     words = [word for word in WORDS if word in raw.columns]
     refused = judging.with_content(con, refused, named, words, data)
     orders = sorted_orders(con, accepted, ORDER_KEYS)
@@ -86,9 +87,21 @@ def clean(con: Backend, raw: ir.Table, data: Data) -> Cleaned:
     return Cleaned(
         orders,
         quarantine.order_by(*judging.PLACE),
-        summarise(accepted, refused, orders, data),
-        likenesses(accepted, orders, data),
+        summarise(told, refused, orders, data),
+        likenesses(accepted, told, orders, data),
     )
+
+
+def _parted(con: Backend, lines: ir.Table, data: Data) -> tuple[ir.Table, ir.Table, Tally]:
+    """As :func:`churnlab.data.judging.parted`, and the tally of the accepted lines."""
+    told = tally(lines)
+    sound, refused = judging.split(con, lines, told.refused)
+    against_others = compared(sound, told, data)
+    if against_others is sound:
+        return sound, refused, told
+    told = tally(against_others)
+    sound, others = judging.split(con, against_others, told.refused)
+    return sound, refused.union(others), told
 
 
 def reading_of(con: Backend, data: Data, source: Source, section: str) -> judging.Reading:
@@ -191,13 +204,8 @@ def _is_return(lines: ir.Table, prefix: str | None) -> ir.BooleanValue:
     return is_return
 
 
-def summarise(accepted: ir.Table, refused: ir.Table, orders: ir.Table, data: Data) -> dict[str, Any]:
+def summarise(told: Tally, refused: ir.Table, orders: ir.Table, data: Data) -> dict[str, Any]:
     """What became of the lines, and what the orders hold; counts, days, flags and places, never an id."""
-    counts = (
-        accepted.aggregate(n=accepted.count(), returns=accepted["is_return"].sum())
-        .to_pyarrow()
-        .to_pylist()[0]
-    )
     found = orders.aggregate(
         customers=orders["customer_id"].nunique(),
         orders=orders.count(),
@@ -207,8 +215,8 @@ def summarise(accepted: ir.Table, refused: ir.Table, orders: ir.Table, data: Dat
     facts = found.to_pyarrow().to_pylist()[0]
     days = {name: facts[name].isoformat() if facts[name] else None for name in ("first_day", "last_day")}
     return {
-        **judging.summary(refused, counts["n"]),
-        "return_line_share": (counts["returns"] or 0) / max(counts["n"], 1),
+        **judging.summary(refused, told.accepted),
+        "return_line_share": told.returns / max(told.accepted, 1),
         "customers": facts["customers"],
         "orders": facts["orders"],
         **days,

@@ -11,6 +11,7 @@ import ibis
 from churnlab.config import Data
 from churnlab.data.judging import PLACE, refuse
 from churnlab.data.reasons import CONFLICT, DATE_FAR, DUPLICATE, EXCESS_RETURN, OVERLAP, RESTATED
+from churnlab.data.tally import Tally, tally
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -20,28 +21,31 @@ LONG_GAP_DAYS, FEW = 366, 0.01  # a year without an order, and a hundredth of th
 LONGER_GAP_DAYS, HALF = 3653, 0.5  # ten years
 
 
-def compared(lines: ir.Table, data: Data) -> ir.Table:
+def compared(lines: ir.Table, told: Tally, data: Data) -> ir.Table:
     """Refuses lines for what other lines say: far dates, repeats, overlaps, orders, returns.
 
     Parameters
     ----------
     lines
         Lines with which, one by one, nothing is wrong: the columns of :func:`churnlab.data.judging.judged`.
+    told
+        Their tally.
 
     Returns
     -------
     ibis table
         `lines` itself if no check calls for more.
     """
+    alone = lines
     if data.as_of is None:
-        lines = _far_ahead(lines)
+        lines = _far_ahead(lines, told)
     lines = repeated(lines, data)
     if "order_id" in lines.columns and data.order_conflicts == "newest_file":
         lines = refuse(lines, _restated(lines), RESTATED.code, "order_id")
     if "order_id" in lines.columns and data.order_conflicts == "quarantine":
         lines = refuse(lines, _contradicted(lines), CONFLICT.code, "order_id")
     if data.excess_returns == "quarantine":
-        lines = _within_purchases(lines)
+        lines = _within_purchases(lines, told if lines is alone else tally(lines))
     return lines
 
 
@@ -99,20 +103,16 @@ def _contradicted(lines: ir.Table) -> ir.BooleanValue:
     return lines["order_id"].isin(wrong["order_id"])
 
 
-def _within_purchases(lines: ir.Table) -> ir.Table:
+def _within_purchases(lines: ir.Table, told: Tally) -> ir.Table:
     """Refuses returns of more than their customer had bought up to that moment.
 
     Who returns without having bought did so before the log began, and stays known by it: such a return may
     be some times as large as the dearest line of the log.
     """
-    sound = lines.filter(lines["reason"].isnull()).select(*PLACE, "customer_id", "ts", "amount", "is_return")
-    found = sound.aggregate(
-        dearest=sound["amount"].max(where=~sound["is_return"]), returns=sound["is_return"].any()
-    )
-    dearest, returns = found.to_pyarrow().to_pylist()[0].values()
-    if dearest is None or not returns:  # a log of nothing but returns, or without any
+    if told.dearest is None or not told.returns:  # a log of nothing but returns, or without any
         return lines
-    wrong = _beyond_purchases(sound, dearest).select(*PLACE, is_beyond=True)
+    sound = lines.filter(lines["reason"].isnull()).select(*PLACE, "customer_id", "ts", "amount", "is_return")
+    wrong = _beyond_purchases(sound, told.dearest).select(*PLACE, is_beyond=True)
     joined = lines.left_join(wrong, PLACE).select(lines, "is_beyond")
     return refuse(joined, joined["is_beyond"], EXCESS_RETURN.code, "amount").drop("is_beyond")
 
@@ -128,11 +128,8 @@ def _beyond_purchases(sound: ir.Table, dearest: float) -> ir.Table:
     return theirs.filter(theirs["is_return"], theirs["size"] > most)
 
 
-def _far_ahead(lines: ir.Table) -> ir.Table:
-    accepted = lines.filter(lines["reason"].isnull())
-    by_day = accepted.group_by(day=accepted["ts"].date()).aggregate(n=ibis._.count())
-    counted = {row["day"]: row["n"] for row in by_day.to_pyarrow().to_pylist()}
-    first = first_far_day(counted)
+def _far_ahead(lines: ir.Table, told: Tally) -> ir.Table:
+    first = first_far_day(told.lines_by_day)
     return lines if first is None else refuse(lines, lines["ts"].date() >= first, DATE_FAR.code, "ts")
 
 

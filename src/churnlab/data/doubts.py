@@ -8,6 +8,7 @@ import ibis
 
 from churnlab.config import Data
 from churnlab.data import parsing
+from churnlab.data.tally import Tally
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -17,13 +18,15 @@ MANY_REFUSED = 0.05
 KNOWN_SHARE = 0.5  # of a table's customers, from which their ids look like those of the orders
 
 
-def likenesses(lines: ir.Table, orders: ir.Table, data: Data) -> list[str]:
+def likenesses(lines: ir.Table, told: Tally, orders: ir.Table, data: Data) -> list[str]:
     """Sentences about ids, rows and orders that may be one; empty where nothing looks so.
 
     Parameters
     ----------
     lines
         Accepted lines: customer_id, source_file, and order_id and likeness if the source has them.
+    told
+        Their tally.
     orders
         What was gathered from them.
     """
@@ -31,9 +34,9 @@ def likenesses(lines: ir.Table, orders: ir.Table, data: Data) -> list[str]:
     if data.customer_ids != "integer" and not data.privacy.hash_ids:
         found += _spelt_twice(orders)
     if data.overlapping_rows == "keep" and "likeness" in lines.columns:
-        found += _in_two_files(lines)
+        found += _in_two_files(lines, told)
     if data.order_conflicts == "keep" and "order_id" in lines.columns:
-        found += _of_two_customers(lines, orders)
+        found += _of_two_customers(lines, told, orders)
     return found
 
 
@@ -51,12 +54,11 @@ def _spelt_twice(orders: ir.Table) -> list[str]:
     ]
 
 
-def _in_two_files(lines: ir.Table) -> list[str]:
-    if _count(lines.select("source_file").distinct()) < 2:
+def _in_two_files(lines: ir.Table, told: Tally) -> list[str]:
+    days = told.days_in_two_files()  # equal rows are of the same day
+    if not days:
         return []
-    lines = lines.mutate(day=lines["ts"].date())  # equal rows are of the same day
-    days = lines.group_by("day").aggregate(first=lines["source_file"].min(), last=lines["source_file"].max())
-    shared = lines.semi_join(days.filter(days["first"] < days["last"]).select("day").cache(), "day")
+    shared = lines.mutate(day=lines["ts"].date()).semi_join(ibis.memtable({"day": days}), "day")
     rows = shared.group_by("likeness").aggregate(
         first=shared["source_file"].min(), last=shared["source_file"].max()
     )
@@ -69,15 +71,13 @@ def _in_two_files(lines: ir.Table) -> list[str]:
     ]
 
 
-def _of_two_customers(lines: ir.Table, orders: ir.Table) -> list[str]:
-    unknown = lines.filter(lines["order_id"].isnull())
-    told = orders  # far fewer, but where ids are lacking there are made up ones among them
-    if unknown.limit(1).count().to_pyarrow().as_py():
-        told = lines.filter(lines["order_id"].notnull())
-    told = told.group_by("order_id").aggregate(
-        least=told["customer_id"].min(), greatest=told["customer_id"].max()
+def _of_two_customers(lines: ir.Table, told: Tally, orders: ir.Table) -> list[str]:
+    # orders are far fewer, but where ids are lacking there are made up ones among them
+    named = lines.filter(lines["order_id"].notnull()) if told.unnamed else orders
+    owners = named.group_by("order_id").aggregate(
+        least=named["customer_id"].min(), greatest=named["customer_id"].max()
     )
-    n = _count(told.filter(told["least"] < told["greatest"]))
+    n = _count(owners.filter(owners["least"] < owners["greatest"]))
     if not n:
         return []
     return [

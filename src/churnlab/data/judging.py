@@ -191,25 +191,30 @@ def parted(
     compare
         Gives reasons to lines for what the other accepted lines say; its argument itself if it finds none.
     """
-    refused = _refused(con, lines)
-    sound = _without(lines, refused)
+    sound, refused = split(con, lines, _refused(lines).count().to_pyarrow().as_py())
     compared = compare(sound)
     if compared is sound:
         return sound, refused
-    beside_others = _refused(con, compared)
-    return _without(sound, beside_others), refused.union(beside_others)
+    sound, beside_others = split(con, compared, _refused(compared).count().to_pyarrow().as_py())
+    return sound, refused.union(beside_others)
 
 
-def _refused(con: Backend, lines: ir.Table) -> ir.Table:
-    found = lines.filter(lines["reason"].notnull()).select(*PLACE, "reason", "column")
-    return con.create_table(ibis.util.gen_name("refused"), found, temp=True)
+def split(con: Backend, lines: ir.Table, n_refused: int) -> tuple[ir.Table, ir.Table]:
+    """Lines without a reason, which the engine need not work out again, and the others as :func:`parted`.
+
+    Parameters
+    ----------
+    n_refused
+        How many have a reason.
+    """
+    found = _refused(lines) if n_refused else _refused(lines).limit(0)
+    refused = con.create_table(ibis.util.gen_name("refused"), found, temp=True)
+    sound = lines.anti_join(refused, PLACE) if n_refused else lines
+    return sound.mutate(reason=ibis.null("string"), column=ibis.literal("")), refused
 
 
-def _without(lines: ir.Table, refused: ir.Table) -> ir.Table:
-    """The lines that are not refused; the engine need not work out again that they are not."""
-    if refused.count().to_pyarrow().as_py():
-        lines = lines.anti_join(refused, PLACE)
-    return lines.mutate(reason=ibis.null("string"), column=ibis.literal(""))
+def _refused(lines: ir.Table) -> ir.Table:
+    return lines.filter(lines["reason"].notnull()).select(*PLACE, "reason", "column")
 
 
 def with_content(con: Backend, refused: ir.Table, raw: ir.Table, words: list[str], data: Data) -> ir.Table:
