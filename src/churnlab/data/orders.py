@@ -14,12 +14,13 @@ import pyarrow.compute as pc
 from churnlab.data.exact_sums import total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import ibis.expr.types as ir
 
 ORDER = ["customer_id", "order_id", "day"]
 ROWS_PER_BATCH = 131_072
+VARIED = {"product_id": "products", "category": "categories"}
 KEYS = ("customer_id", "order_id", "ts", "day")
 
 
@@ -36,10 +37,10 @@ def order_table(lines: ir.Table) -> ir.Table:
         order_id, quantity, discount, product_id, category, channel.
     """
     lines, keys = _keyed(lines)
-    orders = lines.group_by(keys).aggregate(**_sums(lines, keys))
-    for column, name in (("product_id", "products"), ("category", "categories")):
-        if column in lines.columns:
-            orders = _with_variety(orders, lines, keys, column, name)
+    varied = {column: name for column, name in VARIED.items() if column in lines.columns}
+    for column, name in varied.items():
+        lines = _with_firsts(lines, keys, column, name)
+    orders = lines.group_by(keys).aggregate(**_sums(lines, keys), **_variety(lines, varied.values()))
     if "channel" in lines.columns:
         orders = _with_channel(orders, lines, keys)
     if "order_id" not in keys:
@@ -76,17 +77,29 @@ def _sums(lines: ir.Table, keys: list[str]) -> dict[str, ir.Value]:
     return sums if "ts" in keys else {"ts": lines["ts"].min(), **sums}
 
 
-def _with_variety(orders: ir.Table, lines: ir.Table, keys: list[str], column: str, name: str) -> ir.Table:
-    """Adds how many distinct values an order's sale lines have, and how many of them were new that day."""
-    bought = lines.filter(~lines["is_return"], lines[column].notnull())
-    bought = bought.select(*keys, *({"day"} - {*keys}), column).distinct()
-    first_day = bought["day"].min().over(group_by=["customer_id", column])
-    bought = bought.mutate(is_new=bought["day"] == first_day)
-    counts = bought.group_by(keys).aggregate(
-        **{f"n_{name}": bought.count(), f"new_{name}": bought.count(where=bought["is_new"])}
-    )
-    joined = orders.left_join(counts, keys).select(orders, f"n_{name}", f"new_{name}")
-    return joined.fill_null({f"n_{name}": 0, f"new_{name}": 0})
+def _with_firsts(lines: ir.Table, keys: list[str], column: str, name: str) -> ir.Table:
+    """Marks the first sale line of each value in its order, and which of those values were new that day.
+
+    The ranks take one sort of each customer's lines, after which lines of an order are gathered faster too.
+    """
+    value = lines["is_return"].ifelse(ibis.null("string"), lines[column])
+
+    def among(*by: str) -> ibis.expr.builders.WindowBuilder:
+        return ibis.window(group_by=lines["customer_id"], order_by=[value, *(lines[key] for key in by)])
+
+    in_order = among("day", *(key for key in keys if key not in ("customer_id", "day")))
+    is_first = value.notnull() & (ibis.row_number().over(in_order) == ibis.rank().over(in_order))
+    is_new = is_first & (ibis.rank().over(among()) == ibis.rank().over(among("day")))
+    return lines.mutate(**{f"first_of_{name}": is_first, f"new_of_{name}": is_new})
+
+
+def _variety(lines: ir.Table, names: Iterable[str]) -> dict[str, ir.Value]:
+    """How many distinct values an order's sale lines have, and how many of them were new that day."""
+    counts = {}
+    for name in names:
+        counts[f"n_{name}"] = lines.count(where=lines[f"first_of_{name}"])
+        counts[f"new_{name}"] = lines.count(where=lines[f"new_of_{name}"])
+    return counts
 
 
 def _with_channel(orders: ir.Table, lines: ir.Table, keys: list[str]) -> ir.Table:
