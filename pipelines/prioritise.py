@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,17 @@ from churnlab.config import Decisions, Params
 from churnlab.decisions.contact_rules import barred, without_consent_column
 from churnlab.decisions.messages import Messages
 from churnlab.decisions.priority import SCORE_COLUMNS, priority_plan
+from churnlab.decisions.save_rates import with_own_rates
 from churnlab.decisions.sensitivity import sensitivities
 from churnlab.engine import connect, read_parquet, write_parquet
 from churnlab.features.contact_facts import channels_with_consent, contact_facts
 from churnlab.features.signals import Signals
+from churnlab.models.uplift import Response
 from churnlab.operations import tracking
 from churnlab.operations.message_files import read_messages, write_messages
 from churnlab.operations.provenance import project_root
 from churnlab.operations.recording import record_execution, run_key
-from churnlab.operations.save_rates_file import in_force
+from churnlab.operations.save_rates_file import in_force, responses_in_force
 from churnlab.operations.sinks.csv_files import write_csv
 from churnlab.pipelines._files import ingested, read_json, write_json
 from churnlab.pipelines._profit import write_profit
@@ -34,9 +36,9 @@ from churnlab.pipelines._run import Workspace, main
 def run(params: Params) -> None:
     """outputs/scores.parquet → the list as Parquet and CSV, messages, verdicts, reports/plan.json."""
     work, assumed = Workspace.of(params), params.decisions
-    params = in_force(params)
+    params, responses = in_force(params), responses_in_force(params)
     messages = read_messages(params.decisions)
-    scores = read_parquet(work.scores, [*SCORE_COLUMNS, "expected_order_value"])
+    scores = scores_in(work, responses)
     facts, asked = facts_in(work, params)
     closed = barred(scores, facts, params.decisions, params.clv.margin, ingested(work).as_of)
     made = priority_plan(scores, params.decisions, reasons_in(work), closed)
@@ -62,11 +64,20 @@ def run(params: Params) -> None:
     further["sensitivity"] = other_assumptions(scores, params.decisions, treated, closed)
     if unasked := without_consent_column(asked, params.decisions):
         further["consent_not_known"] = unasked
-    if learned := learned_rates(assumed, params.decisions):
+    if learned := learned_rates(assumed, params.decisions, responses):
         further["learned_save_rates"] = learned
+    if responses:
+        further["own_save_rates"] = sorted(responses)
     write_json({**summary, **further}, work.plan_summary)
     tracked = {f"plan.{name}": float(value) for name, value in summary.items()} | write_profit(params, work)
     track(params, work, tracked)
+
+
+def scores_in(work: Workspace, responses: Mapping[str, Response]) -> pd.DataFrame:
+    """What the list rests on, with each customer's own save rates."""
+    read = {name for response in responses.values() for name in response.features}
+    scores = read_parquet(work.scores, [*SCORE_COLUMNS, "expected_order_value", *read])
+    return with_own_rates(scores, responses)
 
 
 def facts_in(work: Workspace, params: Params) -> tuple[pd.DataFrame, set[str]]:
@@ -131,13 +142,15 @@ def other_assumptions(
     }
 
 
-def learned_rates(assumed: Decisions, used: Decisions) -> dict[str, float]:
+def learned_rates(assumed: Decisions, used: Decisions, responses: Mapping[str, Response]) -> dict[str, float]:
     """Save rates that are not the assumed ones, by action; on stdout too, where a file names them."""
     rates = {name: contact.save_rate for name, contact in used.actions.items()}
     learned = {name: rate for name, rate in rates.items() if rate != assumed.actions[name].save_rate}
     if assumed.learned_effects is not None:
         told = (
-            f"{name} {rate:.1%} {'learned' if name in learned else 'assumed'}" for name, rate in rates.items()
+            f"{name} {rate:.1%} {'learned' if name in learned else 'assumed'}"
+            f"{', by customer' if name in responses else ''}"
+            for name, rate in rates.items()
         )
         sys.stdout.write(f"Save rates: {', '.join(told)}\n")
     return learned

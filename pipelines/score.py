@@ -9,7 +9,7 @@ from churnlab.features.signals import Signals
 from churnlab.models.scorer import Scorer
 from churnlab.operations.manifest import Manifest, params_version
 from churnlab.operations.run_log import RunLog
-from churnlab.operations.save_rates_file import in_force
+from churnlab.operations.save_rates_file import in_force, responses_in_force
 from churnlab.operations.scoring import Provenance, Terms, write_scores
 from churnlab.pipelines._files import ingested, read_json
 from churnlab.pipelines._run import Workspace, main
@@ -17,7 +17,7 @@ from churnlab.pipelines._run import Workspace, main
 
 def run(params: Params) -> None:
     """Orders, optional tables, models/packaged/ → outputs/scores.parquet, reports/manifest.json."""
-    params = in_force(params)
+    params, responses = in_force(params), responses_in_force(params)
     work, manifest = Workspace.of(params), Manifest()
     found, registered = ingested(work), read_json(work.registration)
     source = Provenance(registered["model_digest"], registered["training_id"], found.data_version)
@@ -29,7 +29,7 @@ def run(params: Params) -> None:
         scored = write_scores(
             orders,
             scorer,
-            Terms(found.as_of, params.decisions, source),
+            Terms(found.as_of, params.decisions, source, responses=responses),
             work.scores,
             signals,
             bucket_customers=params.engine.bucket_customers,

@@ -79,7 +79,7 @@ def measure(
     written = [folder / work.measured.name, folder / work.measured_summary.name]
     if write_effects:
         rates = Path(settings.decisions.learned_effects or DEFAULT).expanduser()
-        write_save_rates(measured.found.save_rates, measured.plans, rates)
+        write_save_rates(measured.found.save_rates, measured.plans, rates, measured.responses)
         written.append(rates)
     for path in written:
         typer.echo(path)

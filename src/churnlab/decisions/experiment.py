@@ -107,6 +107,11 @@ class Adjusted:
             return math.nan
         return _Side.of(cells, cells.treated, self.rows[column].to_numpy(float)).mean
 
+    def within_dates(self, outcome: str) -> np.ndarray:
+        """The adjusted outcome of each row less the mean of its date."""
+        date = pd.factorize(self.rows["as_of"])[0]
+        return _less_mean(self.values[outcome][:, None], date)[:, 0]
+
     def compare(self, outcome: str) -> Comparison:
         """Treated against control among these rows; see :func:`compare`."""
         cells = self._cells

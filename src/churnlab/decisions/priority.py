@@ -12,6 +12,7 @@ import pandas as pd
 from churnlab.config import Contact, Decisions, Quota
 from churnlab.decisions.holdout import assigned, shares_of
 from churnlab.decisions.optimiser import NOBODY, Choice, Floor, Limit, choose, priced
+from churnlab.decisions.save_rates import save_rate_of
 from churnlab.decisions.verdicts import Considered, verdicts
 
 LIST_COLUMNS = [
@@ -49,7 +50,12 @@ WHOLE_FROM = 1000  # money is told without decimals
 MARGIN_DIGITS = 6  # of worth after prices, in parts of the greatest benefit
 
 
-def net_benefit(churn_probability: np.ndarray, value_at_stake: np.ndarray, contact: Contact) -> np.ndarray:
+def net_benefit(
+    churn_probability: np.ndarray,
+    value_at_stake: np.ndarray,
+    contact: Contact,
+    save_rate: np.ndarray | None = None,
+) -> np.ndarray:
     """Expected worth of one contact, in money: p·γ(V - d) - (1 - p)·d - f.
 
     Neslin, Gupta, Kamakura, Lu & Mason (2006), "Defection detection", Journal of Marketing Research 43(2),
@@ -64,9 +70,12 @@ def net_benefit(churn_probability: np.ndarray, value_at_stake: np.ndarray, conta
         V, the discounted profit kept if the customer stays, in money.
     contact
         d = incentive_cost, f = contact_cost (money), γ = save_rate (0 to 1).
+    save_rate
+        γ of each customer; None: the contact's for all.
     """
     p, d = churn_probability, contact.incentive_cost
-    return p * contact.save_rate * (value_at_stake - d) - (1 - p) * d - contact.contact_cost
+    rate = contact.save_rate if save_rate is None else save_rate
+    return p * rate * (value_at_stake - d) - (1 - p) * d - contact.contact_cost
 
 
 def value_at_stake(scores: pd.DataFrame) -> np.ndarray:
@@ -88,10 +97,16 @@ def value_at_stake(scores: pd.DataFrame) -> np.ndarray:
     return worth * np.divide(there, alive * p, out=np.zeros_like(there), where=alive * p > 0)
 
 
-def expected_cost(churn_probability: np.ndarray, contact: Contact) -> np.ndarray:
-    """f + d·(p·γ + 1 - p), in money: the contact, and the incentive for all who are expected to take it."""
+def expected_cost(
+    churn_probability: np.ndarray, contact: Contact, save_rate: np.ndarray | None = None
+) -> np.ndarray:
+    """f + d·(p·γ + 1 - p), in money: the contact, and the incentive for all who are expected to take it.
+
+    Parameters are those of :func:`net_benefit`.
+    """
     p = churn_probability
-    return contact.contact_cost + contact.incentive_cost * (p * contact.save_rate + 1 - p)
+    rate = contact.save_rate if save_rate is None else save_rate
+    return contact.contact_cost + contact.incentive_cost * (p * rate + 1 - p)
 
 
 def money_digits(settings: Decisions) -> int:
@@ -110,7 +125,8 @@ def best_actions(scores: pd.DataFrame, settings: Decisions, barred: np.ndarray |
     Parameters
     ----------
     scores
-        churn_probability, p_alive, clv (money).
+        churn_probability, p_alive, clv (money); own save rates, where
+        :func:`churnlab.decisions.save_rates.with_own_rates` has told them.
     settings
         Actions with costs, incentives and save rates; the first named wins a tie.
     barred
@@ -166,6 +182,7 @@ def priority_plan(
     scores
         One row per customer: `SCORE_COLUMNS` (clv in money), and reasons (list of sentences, may be empty)
         unless `reasons` tells them. lifecycle_type and buying_style are needed only where a quota names them.
+        Own save rates as in :func:`best_actions`.
     settings
         Actions, the limits (budget in money, max_contacts, channel_capacity, segment_quotas), and the shares
         held out untreated; held-out customers stay on the list, marked `control`, and use up nothing.
@@ -233,11 +250,14 @@ class _Options:
     def of(cls, scores: pd.DataFrame, settings: Decisions) -> _Options:
         p, stake = scores["churn_probability"].to_numpy(float), value_at_stake(scores)
         contacts, digits = settings.actions.values(), money_digits(settings)
+        with_rates = [(c, save_rate_of(scores, name, c)) for name, c in settings.actions.items()]
         return cls(
             names=np.array(list(settings.actions), dtype=object),
             channels=np.array([contact.channel for contact in contacts], dtype=object),
-            benefits=np.round(np.column_stack([net_benefit(p, stake, c) for c in contacts]), digits),
-            costs=np.round(np.column_stack([expected_cost(p, c) for c in contacts]), digits),
+            benefits=np.round(
+                np.column_stack([net_benefit(p, stake, *known) for known in with_rates]), digits
+            ),
+            costs=np.round(np.column_stack([expected_cost(p, *known) for known in with_rates]), digits),
             stake=stake,
             digits=digits,
         )

@@ -6,8 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from churnlab.config import Decisions
+import numpy as np
+import pandas as pd
+
+from churnlab.config import Contact, Decisions
 from churnlab.decisions.experiment import Comparison
+from churnlab.errors import DataError
+from churnlab.models.uplift import Response
+
+OWN = "save_rate."  # before the name of an action: column of each customer's own rate
 
 
 @dataclass(frozen=True)
@@ -93,3 +100,41 @@ def with_save_rates(settings: Decisions, learned: Mapping[str, float]) -> Decisi
         for name, contact in settings.actions.items()
     }
     return settings.model_copy(update={"actions": actions})
+
+
+def with_own_rates(scores: pd.DataFrame, responses: Mapping[str, Response]) -> pd.DataFrame:
+    """Scores with each customer's own save rate, for actions of which it is known who responds.
+
+    Parameters
+    ----------
+    scores
+        One row per customer, with the columns that the models read.
+    responses
+        By name of the action.
+
+    Returns
+    -------
+    DataFrame
+        With a column `OWN` + action more for each model: 0 to 1.
+
+    Raises
+    ------
+    DataError
+        A column is missing.
+    """
+    for action, response in responses.items():
+        missing = [name for name in response.features if name not in scores]
+        if missing:
+            raise DataError(
+                f"scores: have no column {', '.join(missing)}, which the model of who responds to {action} "
+                "reads (decisions.learned_effects): score again, or write it again with churnlab measure "
+                "--write-effects"
+            )
+    return scores.assign(**{OWN + action: model.save_rates(scores) for action, model in responses.items()})
+
+
+def save_rate_of(scores: pd.DataFrame, action: str, contact: Contact) -> np.ndarray:
+    """The save rate of each row, 0 to 1: its own if :func:`with_own_rates` has told it, else the action's."""
+    if OWN + action in scores:
+        return scores[OWN + action].to_numpy(float)
+    return np.full(len(scores), contact.save_rate)

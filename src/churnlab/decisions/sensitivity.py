@@ -10,6 +10,7 @@ import pandas as pd
 
 from churnlab.config import Decisions
 from churnlab.decisions.priority import net_benefit, priority_plan, untold, value_at_stake
+from churnlab.decisions.save_rates import OWN, save_rate_of
 
 OFF_BY = (0.5, 1.5)
 World = tuple[pd.DataFrame, Decisions]
@@ -75,7 +76,12 @@ def other_save_rate(scores: pd.DataFrame, settings: Decisions, factor: float) ->
         name: contact.model_copy(update={"save_rate": min(contact.save_rate * factor, 1.0)})
         for name, contact in settings.actions.items()
     }
-    return scores, settings.model_copy(update={"actions": actions})
+    own = {
+        OWN + name: (scores[OWN + name] * factor).clip(upper=1.0)
+        for name in settings.actions
+        if OWN + name in scores
+    }
+    return scores.assign(**own), settings.model_copy(update={"actions": actions})
 
 
 def other_margin(scores: pd.DataFrame, settings: Decisions, factor: float) -> World:
@@ -116,7 +122,14 @@ def _beside(
 def _worth(contacts: pd.DataFrame, scores: pd.DataFrame, settings: Decisions) -> float:
     people = contacts.merge(scores, on="customer_id", validate="one_to_one")
     return sum(
-        float(net_benefit(group["churn_probability"].to_numpy(float), value_at_stake(group), contact).sum())
+        float(
+            net_benefit(
+                group["churn_probability"].to_numpy(float),
+                value_at_stake(group),
+                contact,
+                save_rate_of(group, name, contact),
+            ).sum()
+        )
         for name, contact in settings.actions.items()
         for group in [people[people["action"] == name]]
     )

@@ -15,9 +15,11 @@ import pandas as pd
 from churnlab.config import Params
 from churnlab.data.ingestion import Ingested, ingest
 from churnlab.decisions.effects import EFFECT_TYPES, Effects, effects
+from churnlab.decisions.uplift import FEWEST, Trial, trials
 from churnlab.engine import connect
 from churnlab.errors import DataError
 from churnlab.features.exact import MONEY
+from churnlab.models.uplift import FEATURES, Response
 from churnlab.operations.nightly import scoring_day
 from churnlab.operations.plans import Plan
 
@@ -33,6 +35,8 @@ class Measured:
     ----------
     found
         The effects.
+    trials
+        By action: whether a model of who responds is better than the average save rate.
     plans
         File, date, horizon and size of each list.
     notes
@@ -40,6 +44,7 @@ class Measured:
     """
 
     found: Effects
+    trials: dict[str, Trial]
     plans: list[dict[str, Any]]
     notes: list[str]
 
@@ -48,7 +53,18 @@ class Measured:
         table = self.found.table.astype(object)
         rows = table.where(table.notna(), None)[list(EFFECT_TYPES)].to_dict("records")
         rates = {name: asdict(rate) for name, rate in self.found.save_rates.items()}
-        return {"plans": self.plans, "save_rates": rates, "effects": rows, "notes": self.notes}
+        return {
+            "plans": self.plans,
+            "save_rates": rates,
+            "uplift": {name: trial.figures() for name, trial in self.trials.items()},
+            "effects": rows,
+            "notes": self.notes,
+        }
+
+    @property
+    def responses(self) -> dict[str, Response]:
+        """Who responds, by action, where a model of it was adopted."""
+        return {name: one.response for name, one in self.trials.items() if one.response is not None}
 
 
 def measure_source(
@@ -79,10 +95,14 @@ def measure_source(
         _require_over(plan, day)
     followed = [_followed(plan, found) for plan in plans]
     rows = pd.concat(followed, ignore_index=True)
+    found_effects = effects(rows, params.decisions, params.clv.margin)
+    known = tuple(name for name in FEATURES if all(name in plan.rows for plan in plans))
+    tried = trials(rows, known, found_effects.save_rates)
     return Measured(
-        effects(rows, params.decisions, params.clv.margin),
+        found_effects,
+        tried,
         [_told(plan) for plan in plans],
-        _notes(rows, params),
+        [*_notes(rows, params), *_untried(found_effects, tried)],
     )
 
 
@@ -160,6 +180,16 @@ def _told(plan: Plan) -> dict[str, Any]:
         "control": int(groups["control"]),
         "sha256": plan.sha256,
     }
+
+
+def _untried(found: Effects, tried: dict[str, Trial]) -> list[str]:
+    without = [name for name in found.save_rates if name not in tried]
+    if not without:
+        return []
+    return [
+        f"Who responds to {', '.join(without)} was not learned, for that takes {FEWEST} customers in each "
+        "group, some who came back and some who did not: their average save rate is used"
+    ]
 
 
 def _notes(rows: pd.DataFrame, params: Params) -> list[str]:

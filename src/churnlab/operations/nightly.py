@@ -25,7 +25,7 @@ from churnlab.operations.manifest import Manifest, params_version
 from churnlab.operations.promotion import training_id
 from churnlab.operations.provenance import project_root
 from churnlab.operations.run_log import RunLog
-from churnlab.operations.save_rates_file import in_force
+from churnlab.operations.save_rates_file import in_force, responses_in_force
 from churnlab.operations.scoring import FARTHEST_DAYS, Provenance, Terms, write_scores
 from churnlab.operations.scratch import scratch
 from churnlab.operations.sinks.locks import exclusive
@@ -166,7 +166,7 @@ def _score(
 
     `before` gives the list before that of a date.
     """
-    params = in_force(job.params)
+    params, responses = in_force(job.params), responses_in_force(job.params)
     with manifest.step("model"), log.step("model"):
         fetched = _fetched(job)
         scorer = Scorer.load(fetched.folder)
@@ -183,7 +183,7 @@ def _score(
         scored = write_scores(
             found.orders,
             scorer,
-            Terms(day, params.decisions, source, kept),
+            Terms(day, params.decisions, source, kept, responses),
             folder / "scores.parquet",
             Signals.of(found.customers, found.interactions, found.contacts),
             bucket_customers=params.engine.bucket_customers,

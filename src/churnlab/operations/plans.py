@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from churnlab.engine import read_parquet
 from churnlab.errors import DataError
+from churnlab.models.uplift import FEATURES
 from churnlab.operations.sinks.csv_files import as_written
 
 WORDS = ("customer_id", "action", "group", "risk_label", "value_label")
@@ -30,7 +31,8 @@ class Plan:
     horizon_days
         Days after it for which customers are looked at.
     rows
-        `WORDS` and `NUMBERS`, one row per customer.
+        `WORDS` and `NUMBERS`, one row per customer; where the scores that it was made from lie beside it, all
+        of `FEATURES` that they have.
     sha256
         Of the file.
     """
@@ -67,13 +69,13 @@ def read_plan(path: Path, horizon_days: int, day: date | None = None) -> Plan:
         which date it is.
     """
     rows = _checked(_read(path), path)
-    made = _dated(path, rows)
+    made = _scored(path, rows)
     if made is None and day is None:
         raise DataError(
             f"{path}: the scores it was made from are not beside it as scores.parquet: "
             "name its date with --plan-date"
         )
-    as_of, days = (day, horizon_days) if made is None else made
+    as_of, days, rows = (day, horizon_days, rows) if made is None else made
     if day is not None and day != as_of:
         raise DataError(f"{path}: is of {as_of} by the scores beside it: correct --plan-date")
     assert as_of is not None
@@ -119,18 +121,26 @@ def _checked(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     return rows
 
 
-def _dated(path: Path, rows: pd.DataFrame) -> tuple[date, int] | None:
-    """Date and horizon of the scores beside the list; None if they are gone or of another run."""
+def _scored(path: Path, rows: pd.DataFrame) -> tuple[date, int, pd.DataFrame] | None:
+    """Date and horizon of the scores beside the list, and its rows with more of what they tell.
+
+    None if they are gone or of another run.
+    """
     scores = path.with_name("scores.parquet")
     if not scores.is_file():
         return None
     columns = ("customer_id", "as_of", "horizon_days", "churn_probability")
     if not set(columns) <= set(pq.read_schema(scores).names):
         return None
-    beside = rows[["customer_id", "churn_probability"]].merge(
-        read_parquet(scores, columns), on="customer_id", suffixes=("", "_scored"), validate="one_to_one"
+    more = [name for name in FEATURES if name not in rows]
+    beside = rows.merge(
+        read_parquet(scores, [*columns, *more]),
+        on="customer_id",
+        suffixes=("", "_scored"),
+        validate="one_to_one",
     )
     near = (beside["churn_probability"] - beside["churn_probability_scored"]).abs() < 1e-9
     if len(beside) < len(rows) or not near.all():
         return None
-    return beside["as_of"].iloc[0], int(beside["horizon_days"].iloc[0])
+    kept = beside[[*rows.columns, *(name for name in more if name in beside)]]
+    return beside["as_of"].iloc[0], int(beside["horizon_days"].iloc[0]), kept

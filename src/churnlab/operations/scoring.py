@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from churnlab.decisions.contact_rules import not_for_them
 from churnlab.decisions.customer_types import buying_style, lifecycle_type
 from churnlab.decisions.hysteresis import EarlierLabels, settled
 from churnlab.decisions.priority import best_actions
+from churnlab.decisions.save_rates import with_own_rates
 from churnlab.engine import cause, write_atomically
 from churnlab.errors import DataError
 from churnlab.features.buckets import customer_buckets
@@ -33,6 +34,7 @@ from churnlab.features.signals import NOTHING, Signals
 from churnlab.features.snapshots import snapshot_table
 from churnlab.models.reasons import as_lists
 from churnlab.models.scorer import Scorer
+from churnlab.models.uplift import Response
 from churnlab.operations.scoring_on_spark import in_order, mapped
 
 if TYPE_CHECKING:
@@ -106,12 +108,15 @@ class Terms:
         Written into every row.
     earlier
         Labels of the list before, by the same model; None: there is none, or they do not count.
+    responses
+        Who responds to an action, by its name, where it is known.
     """
 
     as_of: date
     settings: Decisions
     source: Provenance
     earlier: EarlierLabels | None = None
+    responses: Mapping[str, Response] = field(default_factory=dict)
 
 
 def write_scores(
@@ -272,12 +277,16 @@ def scored(buyers: pd.DataFrame, others: pd.DataFrame, scorer: Scorer, terms: Te
         expected_next_order_date=_dates(terms.as_of, scores["days_to_next_order"]),
         expected_next_order_low=_dates(terms.as_of, scores["days_to_next_order_low"]),
         expected_next_order_high=_dates(terms.as_of, scores["days_to_next_order_high"]),
-        expected_net_benefit=best_actions(scores, terms.settings, not_for_them(scores, terms.settings))[
-            "expected_net_benefit"
-        ],
+        expected_net_benefit=_best_benefit(scores, terms),
         **vars(terms.source),
     )
     return scores[UNRANKED.names]
+
+
+def _best_benefit(scores: pd.DataFrame, terms: Terms) -> pd.Series:
+    """Of the best action that the playbook has for each customer."""
+    rated = with_own_rates(scores, terms.responses)
+    return best_actions(rated, terms.settings, not_for_them(scores, terms.settings))["expected_net_benefit"]
 
 
 def ranks_of(benefits: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from churnlab.decisions.uplift import Trial
 from churnlab.operations.measuring import Measured
 
 COLUMNS = (
@@ -43,8 +44,19 @@ def show(measured: Measured, console: Console) -> None:
             markup=False,
             soft_wrap=True,
         )
+    for name, trial in measured.trials.items():
+        console.print(_responds(name, trial), markup=False, soft_wrap=True)
     for sentence in [*_warnings(measured.found.table), *measured.notes]:
         console.print(f"Note: {sentence}", markup=False, soft_wrap=True)
+
+
+def _responds(action: str, trial: Trial) -> str:
+    better = "each customer's own save rate is better" if trial.is_better else "the average save rate stays"
+    return (
+        f"Who responds to {action}: Qini {trial.qini:.3f} ({trial.qini_low:.3f} to {trial.qini_high:.3f}), "
+        f"by the average {trial.qini_average:.3f}, ahead by {trial.ahead:+.3f} ({trial.ahead_low:+.3f} to "
+        f"{trial.ahead_high:+.3f}): {better}"
+    )
 
 
 def _table(effects: pd.DataFrame) -> Table:
