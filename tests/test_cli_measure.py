@@ -7,11 +7,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from churnlab.engine import read_parquet
+from churnlab.operations.save_rates_file import read_responses
 
 DAY = date(2024, 3, 31)
 HORIZON = 30
@@ -159,6 +161,54 @@ def test_what_was_learned_is_written(churnlab: Any, shop: Any, listed: Any, tmp_
     rates = read_save_rates(tmp_path / "params" / "effects.json")  # the fixture's working folder
     assert rates == {"personal_call": told["save_rates"]["personal_call"]["save_rate"]}
     assert 0.15 < rates["personal_call"] < 0.3 / 0.7
+
+
+def test_few_customers_tell_not_who_responds(churnlab: Any, shop: Any, listed: Any, tmp_path: Path) -> None:
+    _, out, _ = churnlab("measure", "--params", shop(), "--plan", listed(), "--plan-date", DAY)
+    assert "Who responds to personal_call was not learned, for that takes 100 customers in each group" in out
+    assert json.loads((tmp_path / "reports" / "measure.json").read_text(encoding="utf-8"))["uplift"] == {}
+
+
+def test_who_responds_is_learned_and_written(churnlab: Any, shop: Any, listed: Any, tmp_path: Path) -> None:
+    """Of treated customers all those silent for less than 60 days come back, of the others nobody does."""
+    rows, rng = [], np.random.default_rng(4)
+    silent, held_out = rng.uniform(1, 120, 1200).round(), rng.random(1200) < 0.3
+    names = [f"p{k:04d}" for k in range(1200)]
+    for name, days, out_of_it, stays in zip(names, silent, held_out, rng.random(1200) < 0.3, strict=True):
+        rows.append((name, DAY - timedelta(days=120 + days), 5.0))
+        if stays or (days < 60 and not out_of_it):
+            rows.append((name, AFTER, 10.0))
+    orders = pd.DataFrame(rows, columns=["customer_id", "ts", "amount"])
+    orders = pd.concat([orders, log()], ignore_index=True)
+    template = plan().drop(columns=["customer_id", "group", "value_label"]).iloc[[0] * len(names)]
+    made = template.assign(
+        customer_id=names,
+        group=np.where(held_out, "control", "treated"),
+        value_label="top",
+        churn_probability=0.7,
+    )
+    path = listed(made)
+    scores = made[["customer_id", "churn_probability", "clv"]].reset_index(drop=True)
+    scores = scores.assign(as_of=DAY, horizon_days=HORIZON, days_since_last_order=silent)
+    scores.to_parquet(path.with_name("scores.parquet"))
+    words = ("measure", "--params", shop(orders), "--plan", path, "--write-effects")
+    code, out, err = churnlab(*words)
+    assert (code, err) == (0, "")
+    assert "each customer's own save rate is better" in out
+    told = json.loads((tmp_path / "reports" / "measure.json").read_text(encoding="utf-8"))
+    trial = told["uplift"]["personal_call"]
+    assert trial["is_adopted"] and trial["qini"] > trial["qini_average"]
+    assert trial["features"] == ["churn_probability", "clv", "days_since_last_order"]
+    assert "tree" not in json.dumps(told)
+    effects = tmp_path / "params" / "effects.json"
+    before = effects.read_bytes()
+    response = read_responses(effects)["personal_call"]
+    rates = response.save_rates(scores)
+    assert rates[silent < 50].mean() > 0.7
+    assert rates[silent > 70].mean() < 0.2
+    assert not any(name in before.decode() for name in names)
+    assert churnlab(*words)[0] == 0
+    assert effects.read_bytes() == before
 
 
 def test_who_was_contacted_is_told(churnlab: Any, shop: Any, listed: Any, tmp_path: Path) -> None:

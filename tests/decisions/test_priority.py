@@ -72,6 +72,18 @@ def treated(plan: pd.DataFrame) -> pd.DataFrame:
     return plan[plan["group"] == "treated"]
 
 
+def test_each_customer_has_a_save_rate_of_their_own():
+    """p .8, V 100, a call at 4: a rate of .3 brings 20, one of .05 nothing; the note brings 2.4 - .1."""
+    scores = customers([0.8, 0.8], [100.0, 100.0]).assign(**{"save_rate.call": [0.3, 0.05]})
+    found = best_actions(scores, decisions())
+    assert found["action"].to_list() == ["call", "note"]
+    assert found["expected_net_benefit"].to_list() == pytest.approx([20.0, 2.3])
+    costs = expected_cost(np.array([0.8, 0.8]), OFFER, np.array([0.5, 0.0]))
+    assert costs == pytest.approx([1 + 10 * 0.6, 1 + 10 * 0.2])
+    plan = priority_list(scores, decisions())
+    assert plan["expected_net_benefit"].to_list() == pytest.approx([20.0, 2.3])
+
+
 def test_net_benefit_by_hand():
     """p .5, V 100: .5·.2·(100 - 10) - .5·10 - 1 = 9 - 5 - 1 = 3; p 1, V 60: .2·50 - 1 = 9; p 0: -10 - 1."""
     found = net_benefit(np.array([0.5, 1.0, 0.0]), np.array([100.0, 60.0, 60.0]), OFFER)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnlab.config import read_params
+from _campaigns import response_by_hand
+from churnlab.config import Contact, read_params
 from churnlab.decisions.experiment import Comparison
-from churnlab.decisions.save_rates import learned_rate, measured_rate, with_save_rates
+from churnlab.decisions.save_rates import (
+    learned_rate,
+    measured_rate,
+    save_rate_of,
+    with_own_rates,
+    with_save_rates,
+)
+from churnlab.errors import DataError
 
 RATES = st.floats(0, 1)
 
@@ -76,3 +85,21 @@ def test_learned_rates_take_the_place_of_the_assumed_ones():
     assert settings.actions["personal_call"].save_rate == 0.15
     assert found.actions["personal_call"].contact_cost == settings.actions["personal_call"].contact_cost
     assert with_save_rates(settings, {}) == settings
+
+
+def test_own_rates_by_hand():
+    """0.3 and 0.1 more or less; the letter has one rate for all."""
+    scores = pd.DataFrame({"days_since_last_order": [10.0, 90.0]}, index=[7, 3])
+    rated = with_own_rates(scores, {"call": response_by_hand()})
+    call = Contact(channel="phone", contact_cost=1.0, incentive_cost=0.0, save_rate=0.25)
+    assert save_rate_of(rated, "call", call) == pytest.approx([0.4, 0.2])
+    assert save_rate_of(rated, "letter", call).tolist() == [0.25, 0.25]
+    assert save_rate_of(scores, "call", call).tolist() == [0.25, 0.25]
+    assert rated.index.to_list() == [7, 3]
+    assert list(scores) == ["days_since_last_order"]
+
+
+def test_scores_without_a_column_that_a_model_reads():
+    says = "scores: have no column mood, which the model of who responds to call reads"
+    with pytest.raises(DataError, match=says):
+        with_own_rates(pd.DataFrame({"clv": [1.0]}), {"call": response_by_hand("mood")})

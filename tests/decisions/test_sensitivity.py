@@ -47,6 +47,16 @@ def test_one_customer_by_hand():
     assert all((one.kept_on_list, one.kept_action) == (1.0, 1.0) for one in found.values())
 
 
+def test_own_save_rates_are_off_by_as_much():
+    """V 100, p .8, own rate .3: a call brings 24 - 4 = 20; with half of it 8, with half more 32."""
+    scores = customers([0.8], [100.0]).assign(**{"save_rate.call": [0.3]})
+    present = pd.DataFrame({"customer_id": ["c0000"], "action": ["call"]})
+    found = by_name(sensitivities(scores, decisions(), present))
+    assert found["save_rate", 0.5].present_benefit == pytest.approx(8.0)
+    assert found["save_rate", 1.5].present_benefit == pytest.approx(32.0)
+    assert found["save_rate", 1.5].best_benefit == pytest.approx(32.0)
+
+
 def test_who_would_no_longer_be_worth_it():
     """V 50, p .8: a call brings 6 - 4 = 2; with half the save rate 3 - 4 = -1 and the note .6 - .1 = .5."""
     scores = customers([0.8], [50.0])

@@ -8,12 +8,20 @@ from typing import Any
 
 import pytest
 
+from _campaigns import response_by_hand
 from churnlab.config import Params
 from churnlab.decisions.save_rates import SaveRate
 from churnlab.engine import read_parquet
 from churnlab.errors import ConfigError
+from churnlab.operations.manifest import params_version
 from churnlab.operations.nightly import Job, score_source
-from churnlab.operations.save_rates_file import in_force, read_save_rates, write_save_rates
+from churnlab.operations.save_rates_file import (
+    in_force,
+    read_responses,
+    read_save_rates,
+    responses_in_force,
+    write_save_rates,
+)
 
 CALL = SaveRate(0.15, 0.9, 0.01, 0.5, 0.01, 300, 30)
 
@@ -61,6 +69,64 @@ def test_a_file_that_cannot_be_used(content: str | None, says: str, small_log: A
     with pytest.raises(ConfigError, match=says) as caught:
         in_force(naming(small_log.params, path))
     assert str(caught.value).startswith(f"decisions.learned_effects: {path} ")
+
+
+def test_who_responds_is_written_and_read_beside_the_rate(small_log: Any, tmp_path: Path) -> None:
+    path, response = tmp_path / "effects.json", response_by_hand(trust=0.7)
+    write_save_rates(
+        {"personal_call": CALL, "gone": CALL}, [], path, {"personal_call": response, "gone": response}
+    )
+    assert read_responses(path) == {"personal_call": response, "gone": response}
+    assert read_save_rates(path) == {"personal_call": 0.5, "gone": 0.5}
+    assert responses_in_force(naming(small_log.params, path)) == {"personal_call": response}
+    assert responses_in_force(naming(small_log.params, None)) == {}
+
+
+def test_another_model_is_another_version_of_the_parameters(small_log: Any, tmp_path: Path) -> None:
+    path, versions = tmp_path / "effects.json", set()
+    for responses in (
+        {},
+        {"personal_call": response_by_hand()},
+        {"personal_call": response_by_hand(trust=0.7)},
+    ):
+        write_save_rates({"personal_call": CALL}, [], path, responses)
+        versions.add(params_version(in_force(naming(small_log.params, path))))
+    assert len(versions) == 3
+
+
+def test_a_model_that_was_changed_is_not_used(small_log: Any, tmp_path: Path) -> None:
+    path = tmp_path / "effects.json"
+    write_save_rates({"personal_call": CALL}, [], path, {"personal_call": response_by_hand()})
+    written = path.read_text(encoding="utf-8")
+    for before, after in (
+        ("leaf_value=", "leaf_value=9"),
+        ('"trust"', '"faith"'),
+        ('"level": 0.3', '"level": 0.9'),
+    ):
+        assert before in written
+        path.write_text(written.replace(before, after), encoding="utf-8")
+        with pytest.raises(ConfigError, match="is damaged: write it again"):
+            responses_in_force(naming(small_log.params, path))
+
+
+def test_the_nightly_job_weighs_contacts_by_who_responds(
+    small_log: Any, small_model: Path, tmp_path: Path
+) -> None:
+    """Only what rests on save rates changes; who responds less is worth no more than by the average."""
+    response = response_by_hand("churn_probability", 0.5, level=0.5)
+    scored = []
+    for name, responses in (("average", {}), ("own", {"personal_call": response})):
+        path = tmp_path / f"{name}.json"
+        write_save_rates({"personal_call": CALL}, [], path, responses)
+        job = Job(naming(small_log.params, path), None, str(small_model))
+        scored.append(read_parquet(score_source(job, tmp_path / name)))
+    average, own = scored
+    changed = [name for name in average if not average[name].astype(str).equals(own[name].astype(str))]
+    assert set(changed) == {"expected_net_benefit", "priority_rank"}
+    more = own["churn_probability"] <= 0.5
+    gain = own["expected_net_benefit"] - average["expected_net_benefit"]
+    assert (gain[more] >= 0).all() and gain[more].max() > 0
+    assert (gain[~more] <= 0).all() and gain[~more].min() < 0
 
 
 def test_the_nightly_job_weighs_contacts_by_it(small_log: Any, small_model: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from _campaigns import response_by_hand
 from churnlab.config import Audience
 from churnlab.decisions.save_rates import SaveRate, with_save_rates
 from churnlab.operations.nightly import Job, score_source
@@ -75,6 +76,26 @@ def test_learned_rates_make_the_list_that_they_would_make_if_assumed(
     assert quiet == ""
     said = "personal_call 50.0% learned, thank_you 1.0% learned, win_back_offer 8.0% assumed"
     assert capsys.readouterr().out == f"Save rates: {said}\n"
+
+
+def test_own_save_rates_make_the_list(small_log: Any, listed: Any, tmp_path: Path, capsys: Any) -> None:
+    """Of a call with rates of 1 and 0, only those who respond are called."""
+    responses = {"personal_call": response_by_hand(limit=30.0, level=0.5, trust=5.0)}
+    write_save_rates(
+        {"personal_call": SaveRate(0.1, 0.5, 0.1, 0.5, 0.1, 9, 9)}, [], tmp_path / "e.json", responses
+    )
+    actions = {"personal_call": actions_of(small_log)["personal_call"]}
+    _, plan = listed(tmp_path / "own", actions=actions, learned_effects=str(tmp_path / "e.json"))
+    assert plan["own_save_rates"] == ["personal_call"]
+    assert capsys.readouterr().out == "Save rates: personal_call 50.0% learned, by customer\n"
+    outputs = tmp_path / "own" / "outputs"
+    found = pd.read_parquet(outputs / "priority_list.parquet")
+    silent = pd.read_parquet(outputs / "scores.parquet").set_index("customer_id")["days_since_last_order"]
+    assert len(found) and (silent[found["customer_id"]] <= 30).all()
+    _, by_average = listed(tmp_path / "average", actions=actions)
+    assert "own_save_rates" not in by_average
+    listed_then = pd.read_parquet(tmp_path / "average" / "outputs" / "priority_list.parquet")
+    assert (silent[listed_then["customer_id"]] > 30).any()
 
 
 def test_who_refused_is_not_on_the_list_and_the_reason_is_kept(listed: Any, tmp_path: Path) -> None:

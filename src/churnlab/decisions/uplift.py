@@ -95,7 +95,7 @@ def tried(rows: pd.DataFrame, features: tuple[str, ...], average: float) -> Tria
     Parameters
     ----------
     rows
-        One per customer and date of a single action: as_of, customer_id, group, retained (0 or 1), `features`,
+        One per customer and date of a single action: as_of, customer_id, group, retained (0 or 1), `features`
         and the covariates of :func:`churnlab.decisions.experiment.adjust`.
     features
         Columns to learn from.
@@ -105,16 +105,15 @@ def tried(rows: pd.DataFrame, features: tuple[str, ...], average: float) -> Tria
     Returns
     -------
     Trial
-        None where a group has fewer than `FEWEST` customers, or no order is better than another.
+        None where a group has fewer than `FEWEST` customers, or all came back, or nobody did.
     """
     adjusted = adjust(rows, ["retained"])
     rows = adjusted.rows
     treated = (rows["group"] == "treated").to_numpy()
-    if min(rows.loc[side, "customer_id"].nunique() for side in (treated, ~treated)) < FEWEST:
+    fewest = min(rows.loc[side, "customer_id"].nunique() for side in (treated, ~treated))
+    if fewest < FEWEST or rows["retained"].nunique() < 2:
         return None
     best = best_area(treated, adjusted.plain["retained"])
-    if not best > 0:
-        return None
     sample = _Sample(rows, features, treated, adjusted.within_dates("retained"), average)
     fold = customer_folds(rows["customer_id"], FOLDS)
     deviations = _held_back(sample, fold)
@@ -161,7 +160,7 @@ def _trust(sample: _Sample, deviations: np.ndarray, kept: np.ndarray) -> float:
     """How much of the deviations shows in outcomes, 0 to 1.
 
     The slope of the best linear predictor of the effect (Chernozhukov, Demirer, Duflo & Fernández-Val 2018,
-    "Generic machine learning inference on heterogeneous treatment effects", NBER 24678, theorem 2.1).
+    "Generic machine learning inference on heterogeneous treatment effects", NBER working paper 24678).
     """
     contrast = (sample.treated - sample.treated.mean()) * sample.p
     told = np.column_stack([contrast, contrast * deviations])[kept]

@@ -60,8 +60,8 @@ def qini_curve(
 def uplift_curve(ranking: Ranking, treated: np.ndarray, outcome: np.ndarray) -> Curve:
     """(Y_t / N_t - Y_c / N_c) · (N_t + N_c) of those reached.
 
-    Gutierrez & Gérardy (2016), "Causal inference and uplift modelling: a review of the literature", PMLR 67,
-    equation 17. Parameters are those of :func:`qini_curve`.
+    Gutierrez & Gérardy (2016), "Causal inference and uplift modelling: a review of the literature", PMLR 67.
+    Parameters are those of :func:`qini_curve`.
     """
     counts, sums = _arms(ranking, treated, outcome, None)
     means = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)

@@ -68,7 +68,7 @@ class Response:
         """From the average save rate: e·τ_c + (1 - e)·τ_t, what either group tells, e the share treated.
 
         Künzel, Sekhon, Bickel & Yu (2019), "Metalearners for estimating heterogeneous treatment effects using
-        machine learning", PNAS 116(10), equation 9.
+        machine learning", PNAS 116(10), step 3 of the X-learner.
         """
         by_treated, by_control = (
             _answers(text, self.features, scores) for text in (self.of_treated, self.of_control)
