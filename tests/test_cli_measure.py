@@ -172,9 +172,9 @@ def test_few_customers_tell_not_who_responds(churnlab: Any, shop: Any, listed: A
 def test_who_responds_is_learned_and_written(churnlab: Any, shop: Any, listed: Any, tmp_path: Path) -> None:
     """Of treated customers all those silent for less than 60 days come back, of the others nobody does."""
     rows, rng = [], np.random.default_rng(4)
-    silent, held_out = rng.uniform(1, 120, 1200).round(), rng.random(1200) < 0.3
-    names = [f"p{k:04d}" for k in range(1200)]
-    for name, days, out_of_it, stays in zip(names, silent, held_out, rng.random(1200) < 0.3, strict=True):
+    silent, held_out = rng.uniform(1, 120, 800).round(), rng.random(800) < 0.3
+    names = [f"p{k:04d}" for k in range(800)]
+    for name, days, out_of_it, stays in zip(names, silent, held_out, rng.random(800) < 0.3, strict=True):
         rows.append((name, DAY - timedelta(days=120 + days), 5.0))
         if stays or (days < 60 and not out_of_it):
             rows.append((name, AFTER, 10.0))

@@ -17,7 +17,7 @@ from churnlab.decisions.priority import net_benefit, priority_plan, untold
 from churnlab.decisions.save_rates import SaveRate, with_own_rates
 from churnlab.decisions.uplift import FEWEST, Trial, trials, tried
 
-CAMPAIGNS, ROWS, CONTROL_SHARE = 20, 600, 0.25
+CAMPAIGNS, ROWS, CONTROL_SHARE = 12, 500, 0.25
 
 
 @cache
@@ -59,8 +59,8 @@ def test_where_all_are_alike_the_average_stays(monkeypatch):
 
 
 def test_where_some_respond_the_model_is_adopted_and_ranks_them():
-    found = [trial for trial in judged(lately_silent, 0.2, 5, 3000) if trial is not None]
-    assert adopted(found) >= 0.8
+    found = [trial for trial in judged(lately_silent, 0.2, 4, 3000) if trial is not None]
+    assert adopted(found) >= 0.75
     for trial in found:
         assert trial.ahead == pytest.approx(trial.qini - trial.qini_average)
         assert trial.ahead_low < trial.ahead < trial.ahead_high

@@ -9,8 +9,6 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-from churnlab.models.churn import Boosted
-
 # Columns of the scores that may tell who responds; a list without its scores has the first two alone.
 FEATURES = (
     "churn_probability",
@@ -147,10 +145,11 @@ def _fitted(table: pd.DataFrame, target: np.ndarray, weight: np.ndarray | None =
 
 
 def _answers(text: str, features: tuple[str, ...], table: pd.DataFrame) -> np.ndarray:
-    return _booster(text, features).link(table, np.zeros(0))
+    rows = table[list(features)].to_numpy(float)
+    return np.asarray(_booster(text).predict(rows, num_threads=1))  # a few small trees
 
 
 @lru_cache(maxsize=64)
-def _booster(text: str, features: tuple[str, ...]) -> Boosted:
+def _booster(text: str) -> lgb.Booster:
     """Read once; a response itself holds no booster, so that it travels to Spark's workers."""
-    return Boosted(features, text, 0.0)
+    return lgb.Booster(model_str=text)
