@@ -169,27 +169,26 @@ def test_few_customers_tell_not_who_responds(churnlab: Any, shop: Any, listed: A
     assert json.loads((tmp_path / "reports" / "measure.json").read_text(encoding="utf-8"))["uplift"] == {}
 
 
-def test_who_responds_is_learned_and_written(churnlab: Any, shop: Any, listed: Any, tmp_path: Path) -> None:
-    """Of treated customers all those silent for less than 60 days come back, of the others nobody does."""
-    rows, rng = [], np.random.default_rng(4)
-    silent, held_out = rng.uniform(1, 120, 800).round(), rng.random(800) < 0.3
-    names = [f"p{k:04d}" for k in range(800)]
-    for name, days, out_of_it, stays in zip(names, silent, held_out, rng.random(800) < 0.3, strict=True):
-        rows.append((name, DAY - timedelta(days=120 + days), 5.0))
-        if stays or (days < 60 and not out_of_it):
-            rows.append((name, AFTER, 10.0))
+def responding() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Log, list and scores: 30 % come back, and of the treated all who were silent for less than 60 days."""
+    rng, n = np.random.default_rng(4), 800
+    silent, held_out, stays = rng.uniform(1, 120, n).round(), rng.random(n) < 0.3, rng.random(n) < 0.3
+    names = np.array([f"p{k:04d}" for k in range(n)])
+    back = names[stays | ((silent < 60) & ~held_out)]
+    rows = [(name, DAY - timedelta(days=200), 5.0) for name in names] + [(name, AFTER, 10.0) for name in back]
     orders = pd.DataFrame(rows, columns=["customer_id", "ts", "amount"])
-    orders = pd.concat([orders, log()], ignore_index=True)
-    template = plan().drop(columns=["customer_id", "group", "value_label"]).iloc[[0] * len(names)]
-    made = template.assign(
-        customer_id=names,
-        group=np.where(held_out, "control", "treated"),
-        value_label="top",
-        churn_probability=0.7,
+    made = plan().drop(columns=["customer_id", "group"]).iloc[[0] * n].reset_index(drop=True)
+    made = made.assign(
+        customer_id=names, group=np.where(held_out, "control", "treated"), churn_probability=0.7
     )
-    path = listed(made)
-    scores = made[["customer_id", "churn_probability", "clv"]].reset_index(drop=True)
+    scores = made[["customer_id", "churn_probability", "clv"]]
     scores = scores.assign(as_of=DAY, horizon_days=HORIZON, days_since_last_order=silent)
+    return pd.concat([orders, log()], ignore_index=True), made, scores
+
+
+def test_who_responds_is_learned_and_written(churnlab: Any, shop: Any, listed: Any, tmp_path: Path) -> None:
+    orders, made, scores = responding()
+    path, effects = listed(made), tmp_path / "params" / "effects.json"
     scores.to_parquet(path.with_name("scores.parquet"))
     words = ("measure", "--params", shop(orders), "--plan", path, "--write-effects")
     code, out, err = churnlab(*words)
@@ -200,13 +199,14 @@ def test_who_responds_is_learned_and_written(churnlab: Any, shop: Any, listed: A
     assert trial["is_adopted"] and trial["qini"] > trial["qini_average"]
     assert trial["features"] == ["churn_probability", "clv", "days_since_last_order"]
     assert "tree" not in json.dumps(told)
-    effects = tmp_path / "params" / "effects.json"
-    before = effects.read_bytes()
-    response = read_responses(effects)["personal_call"]
-    rates = response.save_rates(scores)
+    rates, silent = (
+        read_responses(effects)["personal_call"].save_rates(scores),
+        scores["days_since_last_order"],
+    )
     assert rates[silent < 50].mean() > 0.7
     assert rates[silent > 70].mean() < 0.2
-    assert not any(name in before.decode() for name in names)
+    before = effects.read_bytes()
+    assert not any(name in before.decode() for name in made["customer_id"])
     assert churnlab(*words)[0] == 0
     assert effects.read_bytes() == before
 

@@ -109,39 +109,38 @@ def test_a_model_that_was_changed_is_not_used(small_log: Any, tmp_path: Path) ->
             responses_in_force(naming(small_log.params, path))
 
 
-def test_the_nightly_job_weighs_contacts_by_who_responds(
-    small_log: Any, small_model: Path, tmp_path: Path
-) -> None:
-    """Only what rests on save rates changes; who responds less is worth no more than by the average."""
-    response = response_by_hand("churn_probability", 0.5, level=0.5)
-    scored = []
-    for name, responses in (("average", {}), ("own", {"personal_call": response})):
-        path = tmp_path / f"{name}.json"
-        write_save_rates({"personal_call": CALL}, [], path, responses)
+@pytest.fixture(scope="module")
+def nights(small_log: Any, small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """By the assumed rate, by the learned one, by customers' own: 0.6 where p is below 0.5, else 0.4."""
+    folder = tmp_path_factory.mktemp("nights")
+    own = {"personal_call": response_by_hand("churn_probability", 0.5, level=0.5)}
+    written: dict[str, Path] = {}
+    for name, responses in (("assumed", None), ("learned", {}), ("own", own)):
+        path = None if responses is None else folder / f"{name}.json"
+        if path is not None:
+            write_save_rates({"personal_call": CALL}, [], path, responses)
         job = Job(naming(small_log.params, path), None, str(small_model))
-        scored.append(read_parquet(score_source(job, tmp_path / name)))
-    average, own = scored
-    changed = [name for name in average if not average[name].astype(str).equals(own[name].astype(str))]
-    assert set(changed) == {"expected_net_benefit", "priority_rank"}
-    more = own["churn_probability"] <= 0.5
-    gain = own["expected_net_benefit"] - average["expected_net_benefit"]
-    assert (gain[more] >= 0).all() and gain[more].max() > 0
-    assert (gain[~more] <= 0).all() and gain[~more].min() < 0
+        written[name] = score_source(job, folder / name)
+    return written
 
 
-def test_the_nightly_job_weighs_contacts_by_it(small_log: Any, small_model: Path, tmp_path: Path) -> None:
-    """Only what rests on save rates changes, and as the higher rate has it, no customer is worth less."""
-    write_save_rates({"personal_call": CALL}, [], tmp_path / "effects.json")
-    scored = []
-    for name, path in (("assumed", None), ("learned", tmp_path / "effects.json")):
-        job = Job(naming(small_log.params, path), None, str(small_model))
-        scored.append(read_parquet(score_source(job, tmp_path / name)))
-    assumed, learned = scored
-    changed = [name for name in assumed if not assumed[name].astype(str).equals(learned[name].astype(str))]
+@pytest.mark.parametrize(("one", "other"), [("assumed", "learned"), ("learned", "own")])
+def test_only_what_rests_on_save_rates_changes(nights: dict[str, Path], one: str, other: str) -> None:
+    before, after = (read_parquet(nights[name]) for name in (one, other))
+    changed = [name for name in before if not before[name].astype(str).equals(after[name].astype(str))]
     assert set(changed) == {"expected_net_benefit", "priority_rank"}
-    assert (learned["expected_net_benefit"] >= assumed["expected_net_benefit"]).all()
-    manifests = [
-        json.loads((tmp_path / name / "manifest.json").read_text(encoding="utf-8"))["params"]
-        for name in ("assumed", "learned")
+    params = [
+        json.loads(nights[name].with_name("manifest.json").read_text(encoding="utf-8"))["params"]
+        for name in (one, other)
     ]
-    assert manifests[0] != manifests[1]
+    assert params[0] != params[1]
+
+
+def test_the_nightly_job_weighs_contacts_by_it(nights: dict[str, Path]) -> None:
+    """By a higher rate nobody is worth less; by their own ones those are worth more who respond more."""
+    assumed, learned, own = (read_parquet(nights[name]) for name in ("assumed", "learned", "own"))
+    assert (learned["expected_net_benefit"] >= assumed["expected_net_benefit"]).all()
+    gain = own["expected_net_benefit"] - learned["expected_net_benefit"]
+    responds = own["churn_probability"] <= 0.5
+    assert (gain[responds] >= 0).all() and gain[responds].max() > 0
+    assert (gain[~responds] <= 0).all() and gain[~responds].min() < 0

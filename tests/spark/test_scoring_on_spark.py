@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow.parquet as pq
 
+from _campaigns import response_by_hand
 from churnlab.decisions.hysteresis import EarlierLabels, coded
 from churnlab.features.signals import NOTHING
 from churnlab.operations.scoring import Provenance, Terms, write_scores
@@ -41,11 +42,12 @@ def assert_same_reasons(one, other):
 def test_customers_who_only_returned_are_scored_as_elsewhere(
     spark, small_log, small_orders, small_scorer, tmp_path, assert_equal
 ):
+    """By save rates of their own: the model of who responds travels to the workers."""
     there = spark.create_table("small_orders", small_orders.to_pyarrow(), temp=True)
-    tables = []
+    tables, responds = [], {"personal_call": response_by_hand()}
     for name, orders in (("here", small_orders), ("there", there)):
         file = tmp_path / f"{name}.parquet"
-        terms = Terms(small_log.TRAINED_ON, small_log.params.decisions, SOURCE)
+        terms = Terms(small_log.TRAINED_ON, small_log.params.decisions, SOURCE, responses=responds)
         write_scores(orders, small_scorer, terms, file, bucket_customers=1_000)
         tables.append(pq.read_table(file))
     assert "btyd_no_purchase" in tables[1]["scored_by"].to_pylist()
