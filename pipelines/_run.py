@@ -50,6 +50,7 @@ class Workspace:
         self.manifest = reports / "manifest.json"
         self.scores = outputs / "scores.parquet"
         self.priority_list = outputs / "priority_list.parquet"
+        self.potential = outputs / "potential.parquet"
         self.loyalty = outputs / "loyalty.parquet"
         self.loyalty_summary = reports / "loyalty.json"
         self.messages = outputs / "messages.jsonl"

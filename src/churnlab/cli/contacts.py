@@ -15,7 +15,7 @@ def why(
     customer: Annotated[str, typer.Argument(metavar="CUSTOMER_ID")],
     params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
-    """Why a customer is on the newest priority list, or is not, in plain words."""
+    """Why a customer, or somebody who only signed up, is to be contacted or is not, in plain words."""
     from churnlab.config import read_params
     from churnlab.pipelines._run import Workspace
     from churnlab.pipelines._why import said
