@@ -54,6 +54,7 @@ class Workspace:
         self.loyalty = outputs / "loyalty.parquet"
         self.loyalty_summary = reports / "loyalty.json"
         self.messages = outputs / "messages.jsonl"
+        self.sent = outputs / "sent"
         self.verdicts = outputs / "verdicts.parquet"
         self.key_figures = reports / "key_figures.json"
         self.key_figures_table = outputs / "key_figures.parquet"

@@ -1,0 +1,45 @@
+"""The messages of the workspace on their way to a webhook."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from churnlab.engine import read_parquet
+from churnlab.errors import DataError
+from churnlab.operations.handing_over import Message, Outgoing, read_lines
+from churnlab.operations.plans import dated
+from churnlab.pipelines._run import Workspace
+
+
+def outgoing(work: Workspace) -> Outgoing:
+    """Messages and date of the newest list.
+
+    Raises
+    ------
+    DataError
+        Messages, list and scores are not of one run, or a file is missing or damaged.
+    """
+    listed, newcomers = read_parquet(work.priority_list), read_parquet(work.potential)
+    made = dated(work.priority_list, listed)
+    if made is None:
+        raise DataError(f"{work.priority_list}: is not of the scores beside it: run the stage prioritise")
+    treated = _pairs(listed[listed["group"] == "treated"])
+    treated |= _pairs(newcomers[newcomers["decision"] == "treated"])
+    messages = _read(work)
+    if any((message["customer_id"], message["action"]) not in treated for message in messages):
+        raise DataError(f"{work.messages}: is not of the list beside it: run the stage prioritise again")
+    return Outgoing(made[0], messages, work.sent / f"{made[0]}.jsonl")
+
+
+def _pairs(rows: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(rows["customer_id"], rows["action"], strict=True))
+
+
+def _read(work: Workspace) -> list[Message]:
+    try:
+        messages = read_lines(work.messages)
+        return [message for message in messages if message["customer_id"] and message["action"]]
+    except FileNotFoundError as error:
+        raise DataError(f"{work.messages}: is not there: run the stage prioritise") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{work.messages}: is damaged: run the stage prioritise again") from error
