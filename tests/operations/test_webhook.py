@@ -2,78 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import threading
+import socket
 from collections.abc import Iterator
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from _hook import SECRET, Hook, listening
 from churnlab.errors import ChurnlabError, ConfigError, DataError, SinkError, TryLaterError
 from churnlab.operations.handing_over import Outgoing, hand_over
 from churnlab.operations.sinks.locks import exclusive
 from churnlab.operations.sinks.retrying import Patience
 from churnlab.operations.webhook import Webhook, is_loopback
 
-NAME, SECRET = "SHOP_HOOK", "s3cret"
+NAME = "SHOP_HOOK"
 DAY = date(2024, 6, 28)
-
-
-class Hook:
-    """Answers with the statuses it was given, then with 200; 0 hangs up. Keeps the rows that it accepted."""
-
-    def __init__(self) -> None:
-        self.answers: list[int] = []
-        self.rows: list[dict[str, Any]] = []
-        self.keys: list[str] = []
-        self.posts = 0
-        self.pauses: list[float] = []
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.posts += 1
-                hook.keys.append(self.headers["Idempotency-Key"])
-                status = hook.answers.pop(0) if hook.answers else 200
-                if not status:
-                    self.connection.close()
-                    return
-                if status < 300:
-                    hook.rows += [json.loads(line) for line in body.decode().split("\n") if line]
-                self.send_response(status)
-                if status == 429:
-                    self.send_header("Retry-After", "7")
-                if status == 302:
-                    self.send_header("Location", "/elsewhere")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/{SECRET}"
-
-    def client(self) -> Webhook:
-        return Webhook.of({NAME: self.url}, NAME, Patience(60.0, 0.01, 0.01, self.pauses.append))
 
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    made = Hook()
-    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    with listening() as made:
+        yield made
+
+
+def client_of(hook: Hook) -> Webhook:
+    return Webhook.of({NAME: hook.url}, NAME, Patience(60.0, 0.01, 0.01, hook.pauses.append))
 
 
 def outgoing(folder: Path, customers: str = "abcde", action: str = "note") -> Outgoing:
-    rows = [{"customer_id": c, "channel": "email", "action": action, "text": f"سلام {c}\u2028"} for c in customers]
+    rows = [
+        {"customer_id": c, "channel": "email", "action": action, "text": f"سلام {c}\u2028"} for c in customers
+    ]
     return Outgoing(DAY, rows, folder / "sent" / f"{DAY}.jsonl")
 
 
@@ -81,7 +42,7 @@ def test_all_arrive_once_through_answers_that_fail(hook: Hook, tmp_path: Path) -
     """Three batches of two, two and one; the second fails four times. A rerun posts nothing."""
     hook.answers = [200, 503, 0, 429, 500]
     found = outgoing(tmp_path)
-    assert hand_over(found, hook.client().post, 2) == 5
+    assert hand_over(found, client_of(hook).post, 2) == 5
     assert [row["customer_id"] for row in hook.rows] == list("abcde")
     assert hook.rows[0].items() >= found.messages[0].items()
     assert {row["as_of"] for row in hook.rows} == {"2024-06-28"}
@@ -90,7 +51,7 @@ def test_all_arrive_once_through_answers_that_fail(hook: Hook, tmp_path: Path) -
     assert len(set(hook.keys)) == 3
     assert len(set(hook.keys[1:6])) == 1
     assert 7.0 in hook.pauses
-    assert hand_over(found, hook.client().post, 2) == 0
+    assert hand_over(found, client_of(hook).post, 2) == 0
     assert hook.posts == 7
 
 
@@ -98,10 +59,10 @@ def test_a_refusal_ends_the_run_and_the_next_one_sends_the_rest(hook: Hook, tmp_
     hook.answers = [200, 400]
     found = outgoing(tmp_path)
     with pytest.raises(SinkError, match=r"refuses the messages \(HTTP 400\)") as refusal:
-        hand_over(found, hook.client().post, 2)
+        hand_over(found, client_of(hook).post, 2)
     assert SECRET not in str(refusal.value)
     assert [row["customer_id"] for row in found.accepted()] == ["a", "b"]
-    assert hand_over(found, hook.client().post, 2) == 3
+    assert hand_over(found, client_of(hook).post, 2) == 3
     assert [row["customer_id"] for row in hook.rows] == list("abcde")
 
 
@@ -110,38 +71,40 @@ def test_a_batch_that_was_taken_but_not_noted_comes_with_the_same_keys(hook: Hoo
     found = outgoing(tmp_path)
 
     def ends(rows: Any) -> None:
-        hook.client().post(rows)
+        client_of(hook).post(rows)
         raise SystemExit(143)
 
     with pytest.raises(SystemExit):
         hand_over(found, ends, 5)
     assert not found.ledger.exists()
     assert [path.name for path in found.ledger.parent.iterdir()] == [f".{found.ledger.name}.lock"]
-    assert hand_over(found, hook.client().post, 5) == 5
+    assert hand_over(found, client_of(hook).post, 5) == 5
     assert hook.rows[:5] == hook.rows[5:]
     assert len(set(hook.keys)) == 1
 
 
 def test_another_action_is_no_second_message_of_a_list(hook: Hook, tmp_path: Path) -> None:
-    assert hand_over(outgoing(tmp_path, "ab"), hook.client().post, 9) == 2
-    assert hand_over(outgoing(tmp_path, "abc", "gift"), hook.client().post, 9) == 1
+    assert hand_over(outgoing(tmp_path, "ab"), client_of(hook).post, 9) == 2
+    assert hand_over(outgoing(tmp_path, "abc", "gift"), client_of(hook).post, 9) == 1
     assert [row["customer_id"] for row in hook.rows] == ["a", "b", "c"]
     later = Outgoing(date(2024, 6, 29), outgoing(tmp_path).messages, tmp_path / "sent" / "2024-06-29.jsonl")
-    assert hand_over(later, hook.client().post, 9) == 5
+    assert hand_over(later, client_of(hook).post, 9) == 5
 
 
 @pytest.mark.parametrize("status", [302, 401, 404, 413])
 def test_what_does_not_pass_is_not_tried_again(hook: Hook, tmp_path: Path, status: int) -> None:
     hook.answers = [status]
     with pytest.raises(SinkError, match=f"HTTP {status}"):
-        hand_over(outgoing(tmp_path), hook.client().post, 9)
+        hand_over(outgoing(tmp_path), client_of(hook).post, 9)
     assert hook.posts == 1
 
 
 def test_nobody_there_is_another_time(hook: Hook, tmp_path: Path) -> None:
-    client = Webhook(hook.url.replace(hook.url.split(":")[2].split("/")[0], "9"), NAME, Patience(0.0))
-    with pytest.raises(TryLaterError, match=f"the webhook of {NAME} cannot be reached") as failure:
-        hand_over(outgoing(tmp_path), client.post, 9)
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        client = Webhook(f"http://127.0.0.1:{deaf.getsockname()[1]}/{SECRET}", NAME, Patience(0.0))
+        with pytest.raises(TryLaterError, match=f"the webhook of {NAME} cannot be reached") as failure:
+            hand_over(outgoing(tmp_path), client.post, 9)
     assert SECRET not in str(failure.value)
     assert SECRET not in repr(client)
     hook.answers = [503] * 3
@@ -154,7 +117,7 @@ def test_two_runs_at_once(hook: Hook, tmp_path: Path) -> None:
     found.ledger.parent.mkdir()
     lock = found.ledger.with_name(f".{found.ledger.name}.lock")
     with exclusive(lock, "x"), pytest.raises(TryLaterError, match="messages of 2024-06-28 are being sent"):
-        hand_over(found, hook.client().post, 9)
+        hand_over(found, client_of(hook).post, 9)
     assert not hook.posts
 
 
@@ -164,7 +127,7 @@ def test_a_damaged_ledger_is_a_finding(hook: Hook, tmp_path: Path, content: str)
     found.ledger.parent.mkdir()
     found.ledger.write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match="is damaged: restore it"):
-        hand_over(found, hook.client().post, 9)
+        hand_over(found, client_of(hook).post, 9)
     assert not hook.posts
 
 
