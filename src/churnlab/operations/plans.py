@@ -67,7 +67,7 @@ def read_plan(path: Path, horizon_days: int, day: date | None = None) -> Plan:
         which date it is.
     """
     rows = _checked(_read(path), path)
-    made = dated(path, rows)
+    made = _dated(path, rows)
     if made is None and day is None:
         raise DataError(
             f"{path}: the scores it was made from are not beside it as scores.parquet: "
@@ -119,25 +119,18 @@ def _checked(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     return rows
 
 
-def dated(path: Path, rows: pd.DataFrame) -> tuple[date, int] | None:
-    """Date and horizon of the scores beside a list; None if they are gone or of another run.
-
-    Parameters
-    ----------
-    rows
-        The list: customer_id, churn_probability.
-    """
-    file = path.with_name("scores.parquet")
-    if not file.is_file():
+def _dated(path: Path, rows: pd.DataFrame) -> tuple[date, int] | None:
+    """Date and horizon of the scores beside the list; None if they are gone or of another run."""
+    scores = path.with_name("scores.parquet")
+    if not scores.is_file():
         return None
     columns = ("customer_id", "as_of", "horizon_days", "churn_probability")
-    if not set(columns) <= set(pq.read_schema(file).names):
+    if not set(columns) <= set(pq.read_schema(scores).names):
         return None
-    scores = read_parquet(file, columns)
     beside = rows[["customer_id", "churn_probability"]].merge(
-        scores, on="customer_id", suffixes=("", "_scored"), validate="one_to_one"
+        read_parquet(scores, columns), on="customer_id", suffixes=("", "_scored"), validate="one_to_one"
     )
     near = (beside["churn_probability"] - beside["churn_probability_scored"]).abs() < 1e-9
-    if len(beside) < len(rows) or not near.all() or scores.empty:
+    if len(beside) < len(rows) or not near.all():
         return None
-    return scores["as_of"].iloc[0], int(scores["horizon_days"].iloc[0])
+    return beside["as_of"].iloc[0], int(beside["horizon_days"].iloc[0])
