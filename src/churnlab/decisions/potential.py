@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -81,14 +82,13 @@ def potential_plan(
     """
     order = _newest_first(people)
     people, closed = people.iloc[order].reset_index(drop=True), barred[order]
-    options = _Options.of(settings)
-    room = _Room.of(settings, treated)
+    options, room = _options(settings), _Room(settings, treated)
     drawn = draws(people["customer_id"], settings.salt)
     rows = [
         _decided(options, room, bars, draw, since)
         for bars, draw, since in zip(closed, drawn, people["known_since"], strict=True)
     ]
-    made = pd.DataFrame(rows, columns=["decision", "action", "channel", "cost", "reason", "why"])
+    made = pd.DataFrame(rows, columns=_Row._fields)
     told = people.assign(lifecycle_type=WORDS["lifecycle_type"]).join(made, validate="one_to_one")
     return told[POTENTIAL_TYPES.names]
 
@@ -109,106 +109,90 @@ def counts(plan: pd.DataFrame) -> dict[str, object]:
     }
 
 
-@dataclass(frozen=True)
-class _Options:
-    """The actions of the playbook that are for them: number in `settings.actions`, and what each takes."""
+class _Row(NamedTuple):
+    """What is decided about a person."""
 
-    number: list[int]
-    name: list[str]
-    channel: list[str]
-    cost: list[float]
-    share: list[float]
-
-    @classmethod
-    def of(cls, settings: Decisions) -> _Options:
-        one = pd.DataFrame({name: [word] for name, word in WORDS.items()})
-        theirs = np.flatnonzero(not_for_them(one, settings)[0] == Bar.OPEN)
-        names, contacts = list(settings.actions), list(settings.actions.values())
-        digits, shares = money_digits(settings), shares_of(settings)
-        return cls(
-            [int(k) for k in theirs],
-            [names[k] for k in theirs],
-            [contacts[k].channel for k in theirs],
-            [round(contacts[k].contact_cost + contacts[k].incentive_cost, digits) for k in theirs],
-            [float(shares[k]) for k in theirs],
-        )
+    decision: str
+    action: str | None
+    channel: str | None
+    cost: float
+    reason: str
+    why: str
 
 
-@dataclass
+class _Option(NamedTuple):
+    """An action that is for them: its number in `settings.actions`, and what it takes."""
+
+    number: int
+    name: str
+    channel: str
+    cost: float
+    share: float  # that is held out
+
+    def row(self, decision: str, reason: str, why: str) -> _Row:
+        return _Row(decision, self.name, self.channel, self.cost, reason, why)
+
+
+def _options(settings: Decisions) -> list[_Option]:
+    """In the order of the playbook."""
+    one = pd.DataFrame({name: [word] for name, word in WORDS.items()})
+    are_theirs, digits = not_for_them(one, settings)[0] == Bar.OPEN, money_digits(settings)
+    found = zip(settings.actions.items(), shares_of(settings), are_theirs, strict=True)
+    return [
+        _Option(number, name, c.channel, round(c.contact_cost + c.incentive_cost, digits), float(share))
+        for number, ((name, c), share, is_theirs) in enumerate(found)
+        if is_theirs
+    ]
+
+
 class _Room:
-    """What is left of each limit; `budget` is in money, the others in contacts."""
+    """What is left of each limit: of `budget` money, of the others contacts."""
 
-    left: dict[str, float]
-    slack: float = 0.0
-    channels: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, settings: Decisions, treated: pd.DataFrame) -> _Room:
-        left = {
-            "budget": settings.budget - float(treated["cost"].sum()),
+    def __init__(self, settings: Decisions, treated: pd.DataFrame) -> None:
+        self.left = {
+            "budget": settings.budget * (1 + SLACK) - float(treated["cost"].sum()),
             "max_contacts": float(settings.max_contacts - len(treated)),
         }
+        for channel, most in settings.channel_capacity.items():
+            self.left[f"channel_capacity.{channel}"] = most - int((treated["channel"] == channel).sum())
         for quota in settings.segment_quotas:
             if quota.most is not None and WORDS[quota.column] == quota.value:
-                name = f"segment_quotas.{quota.column}={quota.value}"
-                left[name] = float(quota.most - int((treated[quota.column] == quota.value).sum()))
-        channels = {}
-        for channel, most in settings.channel_capacity.items():
-            channels[channel] = f"channel_capacity.{channel}"
-            left[channels[channel]] = float(most - int((treated["channel"] == channel).sum()))
-        return cls(left, SLACK * settings.budget, channels)
+                used = int((treated[quota.column] == quota.value).sum())
+                self.left[f"segment_quotas.{quota.column}={quota.value}"] = quota.most - used
 
-    def full(self, channel: str, cost: float) -> str | None:
-        """The first limit that has no room for such a contact."""
-        for name in self._used(channel):
-            if name == "budget":
-                if self.left[name] + self.slack < cost:
-                    return name
-            elif self.left[name] < 1:
-                return name
-        return None
+    def full(self, option: _Option) -> str | None:
+        """The first limit that has no room for it."""
+        return next((name for name, need in self._needed(option) if self.left[name] < need), None)
 
-    def take(self, channel: str, cost: float) -> None:
-        for name in self._used(channel):
-            self.left[name] -= cost if name == "budget" else 1.0
+    def take(self, option: _Option) -> None:
+        for name, need in self._needed(option):
+            self.left[name] -= need
 
-    def _used(self, channel: str) -> list[str]:
-        return [
-            n for n in self.left if not n.startswith("channel_capacity") or n == self.channels.get(channel)
-        ]
+    def _needed(self, option: _Option) -> Iterator[tuple[str, float]]:
+        for name in self.left:
+            kind, _, which = name.partition(".")
+            if kind == "budget":
+                yield name, option.cost
+            elif kind != "channel_capacity" or which == option.channel:
+                yield name, 1.0
 
 
-def _decided(options: _Options, room: _Room, bars: np.ndarray, draw: float, since: date | None) -> tuple:
-    """decision, action, channel, cost, reason and why of the next person; takes what a contact uses up."""
-    if not options.number:
-        return ("left_out", None, None, np.nan, *NO_ACTION)
-    findings = [
-        ("left_out", *_of_bar(Bar(int(bars[number]))))
-        if bars[number] != Bar.OPEN
-        else _of_room(room.full(options.channel[k], options.cost[k]))
-        for k, number in enumerate(options.number)
-    ]
-    place = next((k for k, found in enumerate(findings) if found is None), None)
-    if place is None:
-        # an open action that has no room came nearer than a closed one
-        place = next((k for k, n in enumerate(options.number) if bars[n] == Bar.OPEN), 0)
-        verdict = findings[place]
-    elif draw < options.share[place]:
-        verdict = ("control", *HELD_OUT)
-    else:
-        verdict = ("treated", "chosen", _since(since))
-        room.take(options.channel[place], options.cost[place])
-    assert verdict is not None
-    decision, reason, why = verdict
-    return decision, options.name[place], options.channel[place], options.cost[place], reason, why
-
-
-def _of_bar(bar: Bar) -> tuple[str, str]:
-    return bar.name.lower(), SENTENCES[bar]
-
-
-def _of_room(limit: str | None) -> tuple[str, str, str] | None:
-    return None if limit is None else ("left_out", limit, FULL.format(limit.replace("=", " ")))
+def _decided(options: list[_Option], room: _Room, bars: np.ndarray, draw: float, since: date | None) -> _Row:
+    """About the next person; takes what a contact uses up. What lacks room is nearer than what is closed."""
+    crowded: _Row | None = None
+    closed: _Row | None = None
+    for option in options:
+        bar = Bar(int(bars[option.number]))
+        if bar != Bar.OPEN:
+            closed = closed or option.row("left_out", bar.name.lower(), SENTENCES[bar])
+        elif limit := room.full(option):
+            crowded = crowded or option.row("left_out", limit, FULL.format(limit.replace("=", " ")))
+        elif draw < option.share:
+            return option.row("control", *HELD_OUT)
+        else:
+            room.take(option)
+            return option.row("treated", "chosen", _since(since))
+    return crowded or closed or _Row("left_out", None, None, np.nan, *NO_ACTION)
 
 
 def _since(day: date | None) -> str:
