@@ -179,7 +179,7 @@ def test_a_dry_run_changes_nothing(shop, params):
     before = bytes_of(shop)
     done = forget(params, [ANN], NOON, dry_run=True)
     assert bytes_of(shop) == before
-    assert (len(done.files), done.remaining) == (6, {})
+    assert (len(done.files), done.remaining) == (8, {})
 
 
 def test_a_dry_run_tells_what_cannot_be_read(shop, params):
