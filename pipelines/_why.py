@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
@@ -17,8 +18,10 @@ def said(work: Workspace, customer_id: str) -> list[str]:
     Raises
     ------
     DataError
-        There is no list yet, or the customer was not scored for it.
+        There is no list yet, or the customer was neither scored for it nor known to have only signed up.
     """
+    if (newcomer := _found(work.potential, customer_id)) is not None:
+        return _of_newcomer(newcomer)
     verdict, score = (_row(work, name, customer_id) for name in ("verdicts", "scores"))
     benefit = (
         f"{verdict['action']} is expected to bring {verdict['expected_net_benefit']:,.2f} net of its cost"
@@ -38,12 +41,27 @@ def said(work: Workspace, customer_id: str) -> list[str]:
     return [*lines, *(f"- {reason}." for reason in score["reasons"])]
 
 
+def _of_newcomer(row: dict[str, Any]) -> list[str]:
+    """Of a person who signed up and never bought."""
+    since = "" if row["known_since"] is None else f" since {row['known_since']:%Y-%m-%d}"
+    lines = [f"Known{since}, and has not bought yet: without an order there is no score."]
+    if row["decision"] == "left_out":
+        nearest = f" What came nearest: {row['action']}." if row["action"] else ""
+        return [*lines, f"Not contacted. {row['why']}.{nearest}"]
+    return [*lines, f"{row['decision'].capitalize()}: {row['action']} by {row['channel']}. {row['why']}."]
+
+
 def _row(work: Workspace, name: str, customer_id: str) -> dict[str, Any]:
     """The customer's row of a table of the workspace."""
-    table = read_parquet(getattr(work, name), rows=pc.field("customer_id") == customer_id)
-    if table.empty:
+    found = _found(getattr(work, name), customer_id)
+    if found is None:
         raise DataError(
             f"{getattr(work, name)}: the customer is not in it: check the id, or run the stages score and "
             "prioritise again"
         )
-    return {str(column): value for column, value in table.iloc[0].items()}
+    return found
+
+
+def _found(table: Path, customer_id: str) -> dict[str, Any] | None:
+    rows = read_parquet(table, rows=pc.field("customer_id") == customer_id)
+    return None if rows.empty else {str(column): value for column, value in rows.iloc[0].items()}

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from churnlab.config import Decisions, Params
 from churnlab.decisions.contact_rules import barred, without_consent_column
 from churnlab.decisions.messages import Messages
+from churnlab.decisions.potential import counts
 from churnlab.decisions.priority import SCORE_COLUMNS, priority_plan
 from churnlab.decisions.save_rates import with_own_rates
 from churnlab.decisions.sensitivity import sensitivities
@@ -28,13 +29,14 @@ from churnlab.operations.recording import record_execution, run_key
 from churnlab.operations.save_rates_file import in_force, responses_in_force
 from churnlab.operations.sinks.csv_files import write_csv
 from churnlab.pipelines._files import ingested, read_json, write_json
+from churnlab.pipelines._potential import write_potential
 from churnlab.pipelines._profit import write_profit
 from churnlab.pipelines._record import execution_files, plots_page
 from churnlab.pipelines._run import Workspace, main
 
 
 def run(params: Params) -> None:
-    """outputs/scores.parquet → the list as Parquet and CSV, messages, verdicts, reports/plan.json."""
+    """outputs/scores.parquet → list (Parquet, CSV), potential customers, messages, verdicts, plan."""
     work, assumed = Workspace.of(params), params.decisions
     params, responses = in_force(params), responses_in_force(params)
     messages = read_messages(params.decisions)
@@ -47,7 +49,8 @@ def run(params: Params) -> None:
     write_csv(plan, work.priority_list.with_suffix(".csv"))
     write_parquet(made.verdicts, work.verdicts)
     treated = plan[plan["group"] == "treated"]
-    write_messages(written(messages, treated, facts, params, work), work.messages)
+    newcomers, spoken = write_potential(params, work, treated[["customer_id", "channel", "cost"]])
+    write_messages(written(messages, treated, facts, spoken, params, work), work.messages)
     summary = {
         "contacts": len(treated),
         "held_out": len(plan) - len(treated),
@@ -62,6 +65,8 @@ def run(params: Params) -> None:
     if made.choice.missed:
         further["missed"] = made.choice.missed
     further["sensitivity"] = other_assumptions(scores, params.decisions, treated, closed)
+    if found := counts(newcomers):
+        further["potential"] = found
     if unasked := without_consent_column(asked, params.decisions):
         further["consent_not_known"] = unasked
     if learned := learned_rates(assumed, params.decisions, responses):
@@ -96,14 +101,20 @@ def facts_in(work: Workspace, params: Params) -> tuple[pd.DataFrame, set[str]]:
 
 
 def written(
-    messages: Messages, treated: pd.DataFrame, facts: pd.DataFrame, params: Params, work: Workspace
+    messages: Messages,
+    treated: pd.DataFrame,
+    facts: pd.DataFrame,
+    newcomers: pd.DataFrame,
+    params: Params,
+    work: Workspace,
 ) -> Iterator[dict[str, Any]]:
-    """The messages to the customers whom the plan treats, in the order of the list."""
+    """The messages to the customers whom the plan treats, in the order of the list, then to newcomers."""
     told = ["customer_id", "days_since_last_order", "expected_next_order_date"]
     scores = read_parquet(work.scores, told, among(treated["customer_id"]))
     people = treated.merge(scores, on="customer_id", validate="one_to_one")
     people = people.merge(facts[["customer_id", "language"]], on="customer_id", validate="one_to_one")
-    return messages.written(people, params.decisions.actions, params.report.title)
+    for those in (people, newcomers):
+        yield from messages.written(those, params.decisions.actions, params.report.title)
 
 
 def totals(plan: pd.DataFrame) -> dict[str, dict[str, float]]:

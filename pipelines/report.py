@@ -68,12 +68,19 @@ def run(params: Params) -> None:
         metrics=read_parquet(work.comparison),
         figures={name.replace("_", "-"): figure for name, figure in figures(work).items()},
         priority_list=plan,
+        potential=decisions_on_potential(work),
         top_rows=params.report.top_rows,
         notes=[*found.summary["cautions"], *notes(work, scorer)],
         provenance={name: str(best[name].iloc[0]) for name in ("model_version", "run_id", "data_version")},
     )
     write_text(render(context), work.report)
     show(plan, work)
+
+
+def decisions_on_potential(work: Workspace) -> dict[str, int]:
+    """How many people who signed up and never bought get which decision."""
+    found = read_parquet(work.potential, ["decision"])["decision"].value_counts()
+    return {str(decision): int(count) for decision, count in found.items()}
 
 
 def most_valuable(scores: pd.DataFrame, work: Workspace) -> pd.DataFrame:

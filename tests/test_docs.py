@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 from churnlab.cli import app
 from churnlab.config import read_params
 from churnlab.data.contract import REASONS
+from churnlab.decisions.potential import POTENTIAL_TYPES
 from churnlab.decisions.priority import LIST_COLUMNS
 from churnlab.operations.scoring import SCORES
 
@@ -122,6 +123,7 @@ def test_every_parameter_is_told() -> None:
 def test_columns_of_scores_and_list_are_told() -> None:
     assert first_column("scores") == SCORES.names
     assert first_column("priority_list") == LIST_COLUMNS
+    assert first_column("potential") == POTENTIAL_TYPES.names
 
 
 def test_mapping_shown_for_the_gift_shop_is_the_shipped_one() -> None:

@@ -23,9 +23,10 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shop").mkdir()
 
-    def reading(playbook: Any, **decisions: Any) -> Params:
+    def reading(playbook: Any, customers: Any = None, **decisions: Any) -> Params:
         raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
         raw["decisions"] |= {"actions": "playbook.yaml"} | decisions
+        raw["data"]["customers"] = customers
         Path("shop/params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
         text = playbook if isinstance(playbook, str) else yaml.safe_dump({"actions": playbook})
         Path("shop/playbook.yaml").write_text(text, encoding="utf-8")
@@ -97,6 +98,38 @@ def test_a_discount_that_the_policy_forbids_is_one_line(read: Any, changes: Any,
     with pytest.raises(ConfigError) as error:
         read({"a": DISCOUNT}, **changes)
     assert str(error.value) == f"shop/params.yaml: {line}"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "columns", "needed"),
+    [
+        ("largest_late_share", 0.1, None, "paid_late_share"),
+        ("largest_late_share", 0.0, {"referrals": "n"}, "paid_late_share"),
+        ("min_referrals", 2, None, "referrals or referrer"),
+        ("min_referrals", 0, {"paid_late_share": "late"}, "referrals or referrer"),
+    ],
+)
+def test_a_criterion_without_its_column_is_one_line(
+    read: Any, key: str, value: float, columns: Any, needed: str
+) -> None:
+    customers = None if columns is None else {"path": "customers.csv", "columns": columns}
+    with pytest.raises(ConfigError) as error:
+        read({"a": NOTE}, customers, discount_policy={key: value})
+    assert str(error.value) == (
+        f"shop/params.yaml: decisions.discount_policy.{key}: map data.customers.columns.{needed}, or set it "
+        "to null"
+    )
+
+
+def test_a_criterion_with_its_column_is_taken(read: Any) -> None:
+    for columns in (
+        {"paid_late_share": "late", "referrals": "n"},
+        {"paid_late_share": "late", "referrer": "by"},
+    ):
+        customers = {"path": "customers.csv", "columns": columns}
+        policy = {"largest_late_share": 0.1, "min_referrals": 2}
+        read_policy = read({"a": NOTE}, customers, discount_policy=policy).decisions.discount_policy
+        assert (read_policy.largest_late_share, read_policy.min_referrals) == (0.1, 2)
 
 
 def test_a_playbook_that_is_not_there_is_one_line(read: Any) -> None:

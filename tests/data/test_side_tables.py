@@ -87,6 +87,24 @@ def test_customers(shop):
     assert table[2]["consent_email"] is None
 
 
+def test_criteria_of_discounts(shop):
+    """Columns are there where they are mapped; a share of 5 % may not be written as 5."""
+    header = ["customer_id", "late", "brought"]
+    rows = [["a", "0.05", "3"], ["b", "", ""], ["c", "5", "1"], ["d", "1", "-1"], ["e", "much", "0"]]
+    said = {"columns": {"paid_late_share": "late", "referrals": "brought"}}
+    found = shop(customers=(header, rows, said))
+    assert refused(found, "customers") == {
+        3: ("criterion_out_of_range", "paid_late_share"),
+        4: ("criterion_out_of_range", "referrals"),
+        5: ("paid_late_share_unreadable", "paid_late_share"),
+    }
+    table = found.customers.to_pyarrow().to_pylist()
+    assert [(row["paid_late_share"], row["referrals"]) for row in table] == [(0.05, 3.0), (None, None)]
+    only = shop(customers=(header, rows[:1], {"columns": {"referrals": "brought"}}))
+    assert "paid_late_share" not in only.customers.columns
+    assert "referrals" not in shop().customers.columns
+
+
 def test_interactions(shop):
     header = ["customer_id", "ts", "type", "value", "answered", "hours"]
     rows = [

@@ -327,6 +327,31 @@ def test_a_scored_customer_without_facts_is_a_finding(engine: Any) -> None:
         barred(shop["scores"], pd.concat([facts, facts]), settings, MARGIN, TODAY)
 
 
+def test_discounts_are_for_those_known_to_meet_every_criterion(engine: Any) -> None:
+    """a pays on time and referred two; b pays late; c referred too few; of d nothing is known."""
+    shop = next(iter_examples())
+    told = {"paid_late_share": [0.1, 0.2, 0.0, np.nan], "referrals": [2.0, 5.0, 1.0, np.nan]}
+    before = decisions(discount_policy={"min_orders": 0, "min_tenure_days": 0})
+    shop |= {"customers": None, "interactions": None, "contacts": None}
+    facts = facts_of(engine, shop, before).sort_values("customer_id").assign(**told)
+    scores, off = shop["scores"].assign(lifecycle_type="active"), list(ACTIONS).index("off")
+
+    def selected(**criteria: Any) -> list[str]:
+        policy = before.discount_policy.model_copy(update=criteria)
+        settings = before.model_copy(update={"discount_policy": policy})
+        closed = barred(scores, facts, settings, MARGIN, TODAY)
+        assert ({*closed[:, off]} | {Bar.NOT_SELECTED}) <= {Bar.OPEN, Bar.NOT_SELECTED}
+        assert (np.delete(closed, off, axis=1) == np.delete(free, off, axis=1)).all()
+        return list(scores.loc[closed[:, off] == Bar.OPEN, "customer_id"])
+
+    free = barred(scores, facts, before, MARGIN, TODAY)
+    assert selected() == list("abcd")
+    assert selected(largest_late_share=0.1) == ["a", "c"]
+    assert selected(min_referrals=2) == ["a", "b"]
+    assert selected(largest_late_share=0.1, min_referrals=2) == ["a"]
+    assert selected(largest_late_share=1.0, min_referrals=0) == ["a", "b", "c"]
+
+
 def test_quiet_periods_include_their_ends() -> None:
     rules = decisions(contact_rules={"quiet_dates": [["2024-12-24", "2024-12-26"]]}).contact_rules
     days = [date(2024, 12, 23 + k) for k in range(5)]

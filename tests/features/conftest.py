@@ -26,6 +26,8 @@ SIDE_TABLES = {
             "is_business": pa.bool_(),
             "referrer": pa.string(),
             "language": pa.string(),
+            "paid_late_share": pa.float64(),
+            "referrals": pa.float64(),
             "consent_email": pa.bool_(),
             "consent_sms": pa.bool_(),
         }

@@ -87,3 +87,30 @@ def test_a_complaint_is_open_until_its_resolution_is_known(ledger: Callable, tol
     names = ["customer_id", "ts", "kind", "resolved"]
     found = facts(ledger(ORDERS), told(interactions=pd.DataFrame(rows, columns=names)))
     assert list(found["has_open_complaint"]) == [True, False, False]
+
+
+def test_criteria_of_discounts_are_those_told_last(ledger: Callable, told: Callable) -> None:
+    """a's share changes, and once more tomorrow; b's newest row does not tell it; c is in no row."""
+    days = [datetime(2024, 1, 1), datetime(2024, 3, 31), datetime(2024, 4, 1)]
+    rows = [
+        ("a", days[0], 0.5, 1.0),
+        ("a", days[1], 0.25, 2.0),
+        ("a", days[2], 0.0, 9.0),
+        ("b", days[0], 0.75, 4.0),
+        ("b", days[1], None, None),
+    ]
+    names = ["customer_id", "known_from", "paid_late_share", "referrals"]
+    found = facts(ledger(ORDERS), told(customers=pd.DataFrame(rows, columns=names)))
+    assert list(found["paid_late_share"].fillna(-1)) == [0.25, 0.75, -1.0]
+    assert list(found["referrals"].fillna(-1)) == [2.0, 4.0, -1.0]
+
+
+def test_referrals_are_counted_where_no_column_tells_them(ledger: Callable, told: Callable) -> None:
+    """d and e name a, f signs up tomorrow, b names itself."""
+    signup = datetime(2024, 3, 1)
+    rows = [("d", signup, "a"), ("e", None, "a"), ("f", datetime(2024, 4, 1), "a"), ("b", signup, "b")]
+    signals = told(customers=pd.DataFrame(rows, columns=["customer_id", "signup", "referrer"]))
+    signals = Signals(customers=signals.customers.drop("referrals", "paid_late_share"))
+    found = facts(ledger(ORDERS), signals)
+    assert list(found["referrals"].fillna(0)) == [2.0, 0.0, 0.0]
+    assert found["paid_late_share"].isna().all()

@@ -135,6 +135,15 @@ def test_is_one_valid_document(page):
         assert reader.tags.count(tag) == 1
 
 
+def test_people_who_never_bought_are_counted(context, page):
+    told = render(dataclasses.replace(context, potential={"treated": 1200, "control": 3, "left_out": 97}))
+    sentence = (
+        "1,300 people signed up and have never bought. With what the list leaves of budget and capacity, "
+    )
+    assert sentence + "1,200 of them are contacted and 3 held out" in told
+    assert "never bought" not in page
+
+
 def test_loads_nothing_from_elsewhere(page):
     """No element has an address that leaves the page, no style imports one, a policy forbids the rest."""
     reader = read(page)

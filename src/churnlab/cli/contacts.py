@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -15,13 +18,53 @@ def why(
     customer: Annotated[str, typer.Argument(metavar="CUSTOMER_ID")],
     params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
-    """Why a customer is on the newest priority list, or is not, in plain words."""
+    """Why a customer, or somebody who only signed up, is to be contacted or is not, in plain words."""
     from churnlab.config import read_params
     from churnlab.pipelines._run import Workspace
     from churnlab.pipelines._why import said
 
     for line in said(Workspace.of(read_params(params)), customer):
         typer.echo(line)
+
+
+@app.command()
+def send(
+    params: ParamsFile = DEFAULT_PARAMS,
+    url_env: Annotated[
+        str, typer.Option(help="Environment variable that holds the URL of the webhook.")
+    ] = "CHURNLAB_WEBHOOK_URL",
+    batch_rows: Annotated[int, typer.Option(min=1, help="Messages posted at a time.")] = 100,
+    max_age_days: Annotated[int, typer.Option(min=0, help="Refuse a list older than so many days.")] = 7,
+    retry_seconds: Annotated[
+        float, typer.Option(min=0.0, help="How long to try again what only an outage stands in the way of.")
+    ] = 120.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count, send nothing.")] = False,
+) -> None:
+    """Post the messages of the newest list to a webhook: each once, and none to held-out customers.
+
+    Exit codes: 0 all are accepted; 2 a mistake to mend; 75 try again later; 143 ended by SIGTERM. Whenever it
+    ends, the next run sends the rest.
+    """
+    from churnlab.config import read_params
+    from churnlab.operations.handing_over import hand_over
+    from churnlab.operations.sinks.retrying import Patience
+    from churnlab.operations.webhook import Webhook
+    from churnlab.pipelines._run import Workspace
+    from churnlab.pipelines._sending import outgoing
+
+    settings = read_params(params)
+    found = outgoing(Workspace.of(settings))
+    waiting = len(found.waiting(found.accepted()))
+    typer.echo(f"Messages of {found.as_of}: {len(found.messages):,}, of which {waiting:,} are to be sent")
+    age = (datetime.now(ZoneInfo(settings.data.timezone)).date() - found.as_of).days
+    if age > max_age_days:
+        old = f"send: the list of {found.as_of} is {age:,} days old, more than --max-age-days {max_age_days}"
+        if not dry_run:
+            fail(f"{old}: make a new one")
+        typer.echo(f"It would be refused: {old}")
+    if not dry_run:
+        webhook = Webhook.of(os.environ, url_env, Patience(retry_seconds))
+        typer.echo(f"Accepted: {hand_over(found, webhook.post, batch_rows):,}")
 
 
 @app.command()

@@ -91,6 +91,8 @@ class DiscountPolicy(Section):
 
     min_orders: int = Field(default=3, ge=0)
     min_tenure_days: int = Field(default=180, ge=0, le=3650)
+    largest_late_share: float | None = Field(default=None, ge=0, le=1)
+    min_referrals: int | None = Field(default=None, ge=0)
     rest_days: int = Field(default=365, ge=0, le=3650)
     largest_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
     top_customers: int = Field(default=100, ge=0)

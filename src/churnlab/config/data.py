@@ -93,6 +93,8 @@ class CustomerColumns(Section):
     is_business: str | None = None
     referrer: str | None = None
     language: str | None = None
+    paid_late_share: str | None = None
+    referrals: str | None = None
     consent: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], str] = {}
 
 

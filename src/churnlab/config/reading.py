@@ -53,6 +53,20 @@ class Params(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _criteria_can_be_known(self) -> Params:
+        columns = self.data.customers.columns if self.data.customers else None
+        policy, at = self.decisions.discount_policy, "decisions.discount_policy"
+        if policy.largest_late_share is not None and not (columns and columns.paid_late_share):
+            raise ValueError(
+                f"{at}.largest_late_share: map data.customers.columns.paid_late_share, or set it to null"
+            )
+        if policy.min_referrals is not None and not (columns and (columns.referrals or columns.referrer)):
+            raise ValueError(
+                f"{at}.min_referrals: map data.customers.columns.referrals or referrer, or set it to null"
+            )
+        return self
+
 
 def read_params(path: str | Path) -> Params:
     """Read params.yaml, and the playbook that its `decisions.actions` may name.

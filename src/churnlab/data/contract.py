@@ -17,6 +17,7 @@ import ibis.expr.datatypes as dt
 from churnlab.config import Columns, Data
 from churnlab.data.reasons import (
     CONFLICT,
+    CRITERION_OUTSIDE,
     CURRENCY_CONFLICT,
     CURRENCY_NO_RATE,
     CURRENCY_OTHER,
@@ -116,6 +117,9 @@ MOMENT = dt.Timestamp(scale=6)
 IDS = (ID_MISSING, ID_NOT_WHOLE, EXCLUDED, FORGOTTEN)
 IN_RANGE = rule(OUT_OF_RANGE, lambda table, word: table[word].abs() < NUMBER_LIMIT)
 
+CRITERIA = ("paid_late_share", "referrals")
+"""Columns of customers for the policy of discounts; a table has those that its source has."""
+
 
 def _id() -> pa.Column:
     return _column(dt.string, "id", "who it is", *IDS, needed=True)
@@ -138,6 +142,12 @@ def _number(word: str, says: str, *, needed: bool = False) -> pa.Column:
     return _column(
         dt.float64, "number", says, unreadable(word), MARK_MIXED, checks=(IN_RANGE,), needed=needed
     )
+
+
+def _criterion(word: str, says: str, most: float) -> pa.Column:
+    column = _number(word, says)
+    column.checks.append(rule(CRITERION_OUTSIDE, lambda table, word: table[word].between(0.0, most)))
+    return column
 
 
 def _words(says: str) -> pa.Column:
@@ -177,7 +187,12 @@ def transactions(data: Data | None = None) -> pa.DataFrameSchema:
 
 def customers(data: Data | None = None) -> pa.DataFrameSchema:
     """Who the customers are, one row each, or one per change where `known_from` is mapped."""
-    channels = data.customers.columns.consent if data and data.customers else {"<channel>": ""}
+    own = data.customers.columns if data and data.customers else None
+    channels = own.consent if own else {"<channel>": ""}
+    criteria = {
+        "paid_late_share": _criterion("paid_late_share", "share of the bills paid late, 0 to 1", 1.0),
+        "referrals": _criterion("referrals", "how many the customer has brought in", NUMBER_LIMIT),
+    }
     return pa.DataFrameSchema(
         {
             "customer_id": _id(),
@@ -188,6 +203,7 @@ def customers(data: Data | None = None) -> pa.DataFrameSchema:
             "is_business": _column(dt.boolean, "flag", "buys for a business", FLAG_UNREADABLE),
             "referrer": _words("customer_id of who brought the customer in"),
             "language": _words("for messages"),
+            **{word: criteria[word] for word in CRITERIA if own is None or getattr(own, word)},
             **{
                 f"consent_{channel}": _column(dt.boolean, "flag", "may be contacted so", FLAG_UNREADABLE)
                 for channel in channels

@@ -145,6 +145,11 @@ SCORE_MISSING = Reason("score_missing", "csat and nps need a score: fill it in t
 ENDED_EARLY = Reason(
     "ended_before_start", "the response or resolution is before the interaction: correct it", "-2 hours"
 )
+CRITERION_OUTSIDE = Reason(
+    "criterion_out_of_range",
+    "paid_late_share goes from 0 to 1, referrals from 0 on: mend it in the source",
+    "-1",
+)
 GROUP_UNKNOWN = Reason(
     "group_unknown", "is neither treated nor control: say which it means in data.contacts.groups", "B"
 )

@@ -14,7 +14,7 @@ from churnlab.config import Contacts, Customers, Data, Interactions
 from churnlab.data import contract, judging, parsing
 from churnlab.data.cleaning import reading_of
 from churnlab.data.conflicts import repeated
-from churnlab.data.contract import QUARANTINE, check
+from churnlab.data.contract import CRITERIA, QUARANTINE, check
 from churnlab.data.identities import identified, referrers
 from churnlab.data.reasons import CUSTOMER_TWICE, GROUP_UNKNOWN, KIND_UNKNOWN, Reason
 
@@ -111,7 +111,8 @@ def _compared(lines: ir.Table, name: str, schema: pa.DataFrameSchema, data: Data
 
 def empty(con: Backend, name: str) -> SideTable:
     """What a shop without the table has."""
-    shape = {word: column.dtype.type for word, column in _columns(name, None).items() if "<" not in word}
+    always = {word: c for word, c in _columns(name, None).items() if "<" not in word and word not in CRITERIA}
+    shape = {word: column.dtype.type for word, column in always.items()}
     table = con.create_table(ibis.util.gen_name(name), schema=ibis.schema(shape), temp=True)
     nothing = con.create_table(
         ibis.util.gen_name("quarantine"),

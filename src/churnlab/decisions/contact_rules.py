@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from churnlab.config import Contact, ContactRules, Decisions
+from churnlab.config import Contact, ContactRules, Decisions, DiscountPolicy
 from churnlab.decisions.bars import Bar
 from churnlab.errors import DataError
 
@@ -116,14 +116,26 @@ def _answers(
     if is_sales:
         answers[Bar.OPEN_COMPLAINT] = _is(facts, "has_open_complaint", True)
     if contact.offer == "discount":
-        policy = settings.discount_policy
-        enough = _number(facts, "orders") >= policy.min_orders
-        answers[Bar.NOT_SELECTED] = ~(enough & (_number(facts, "tenure_days") >= policy.min_tenure_days))
-        answers[Bar.DISCOUNT_LATELY] = _number(facts, "days_since_last_discount") < policy.rest_days
+        lately = _number(facts, "days_since_last_discount") < settings.discount_policy.rest_days
+        answers |= {
+            Bar.NOT_SELECTED: ~_is_selected(facts, settings.discount_policy),
+            Bar.DISCOUNT_LATELY: lately,
+        }
     if is_sales and contact.offer != "none":
         profit = margin * scores["expected_order_value"].to_numpy(float)
         answers[Bar.BELOW_MARGIN] = ~(contact.incentive_cost <= profit)
     return answers
+
+
+def _is_selected(facts: pd.DataFrame, policy: DiscountPolicy) -> np.ndarray:
+    """Who is known to meet every criterion that is set."""
+    meets = _number(facts, "orders") >= policy.min_orders
+    meets &= _number(facts, "tenure_days") >= policy.min_tenure_days
+    if policy.largest_late_share is not None:
+        meets &= _number(facts, "paid_late_share") <= policy.largest_late_share
+    if policy.min_referrals is not None:
+        meets &= _number(facts, "referrals") >= policy.min_referrals
+    return meets
 
 
 def _no_consent(facts: pd.DataFrame, channel: str, rules: ContactRules) -> np.ndarray:

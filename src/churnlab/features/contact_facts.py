@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from churnlab.features.customers import CONSENT, consent_columns, known_rows
+from churnlab.features.customers import CONSENT, consent_columns, in_force, known_rows
 from churnlab.features.encounters import known_interactions
 from churnlab.features.exact import counted, exact
 from churnlab.features.signals import NOTHING, Signals
@@ -46,10 +46,8 @@ def contact_facts(
     Returns
     -------
     customer_id; orders; tenure_days since the first order (null: none); revenue_last_year (money, returns
-    taken off) and is_top_of_year by it (equal ones by customer_id, nobody without revenue); consent_<channel>
-    in force; language; opted_out: a consent given earlier is withdrawn, or of those told none is given;
-    contacts_in_window, days_since_last_contact and days_since_last_discount of contacts made (control is
-    none); has_open_complaint.
+    taken off) and is_top_of_year by it (equal ones by customer_id, nobody without revenue); and what
+    :func:`told_by_signals` adds.
     """
     known = orders.filter(orders.day <= as_of)
     age = ibis.literal(as_of).delta(known.day, unit="day")
@@ -61,9 +59,31 @@ def contact_facts(
     best_first = ibis.window(order_by=[people.revenue_last_year.desc(), people.customer_id])
     place = ibis.row_number().over(best_first)
     people = people.mutate(is_top_of_year=(place < top_customers) & (people.revenue_last_year > 0))
+    return told_by_signals(people, signals, as_of=as_of, window_days=window_days, discounts=discounts)
+
+
+def told_by_signals(
+    people: ir.Table, signals: Signals, *, as_of: date, window_days: int, discounts: Collection[str] = ()
+) -> ir.Table:
+    """What the optional tables tell of people.
+
+    Parameters
+    ----------
+    people
+        customer_id, and any other columns; one row each.
+
+    Returns
+    -------
+    The columns of `people`; consent_<channel> in force; language; paid_late_share, 0 to 1; referrals: as
+    told, or else how many in force name the customer as their referrer; opted_out: a consent given earlier is
+    withdrawn, or of those told none is given; contacts_in_window, days_since_last_contact and
+    days_since_last_discount of contacts made (control is none); has_open_complaint.
+    """
     for told in (
         _consents(signals, as_of),
-        _languages(signals, as_of),
+        _newest_told(signals, "language", as_of),
+        _newest_told(signals, "paid_late_share", as_of),
+        _referrals(signals, as_of),
         _contacts(signals, as_of, window_days, discounts),
         _complaints(signals, as_of),
     ):
@@ -80,6 +100,8 @@ def contact_facts(
 
 ABSENT = {
     "language": "string",
+    "paid_late_share": "float64",
+    "referrals": "float64",
     "opted_out": "boolean",
     "contacts_in_window": "float64",
     "days_since_last_contact": "float64",
@@ -112,17 +134,26 @@ def _consents(signals: Signals, as_of: date) -> ir.Table | None:
     )
 
 
-def _languages(signals: Signals, as_of: date) -> ir.Table | None:
-    """customer_id and the language of the newest row known that tells one."""
-    if signals.customers is None or "language" not in signals.customers.columns:
+def _newest_told(signals: Signals, name: str, as_of: date) -> ir.Table | None:
+    """customer_id and a column of the newest row known that tells it."""
+    if signals.customers is None or name not in signals.customers.columns:
         return None
     since = signals.customers.known_from
     told = signals.customers.filter(
-        (since.isnull() | (since.date() <= as_of)) & signals.customers.language.notnull()
+        (since.isnull() | (since.date() <= as_of)) & signals.customers[name].notnull()
     )
     newest = told.known_from.max().over(ibis.window(group_by="customer_id"))
     told = told.mutate(is_newest=(newest.isnull() | (told.known_from == newest)).fill_null(False))
-    return told.group_by("customer_id").aggregate(language=told.language.min(where=told.is_newest))
+    return told.group_by("customer_id").aggregate(**{name: told[name].min(where=told.is_newest)})
+
+
+def _referrals(signals: Signals, as_of: date) -> ir.Table | None:
+    told = _newest_told(signals, "referrals", as_of)
+    if told is not None or signals.customers is None:
+        return told
+    known = in_force(signals.customers, as_of)
+    known = known.filter(known.referrer.notnull())
+    return known.group_by(customer_id=known.referrer).aggregate(referrals=counted(known.is_signed_up))
 
 
 def _contacts(signals: Signals, as_of: date, window_days: int, discounts: Collection[str]) -> ir.Table | None:

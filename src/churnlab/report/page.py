@@ -67,6 +67,8 @@ class ReportContext:
         `churn_probability`, `clv`.
     top_rows
         Rows of the priority list that are shown.
+    potential
+        People who signed up and never bought, by decision: treated, control, left_out; empty: nobody.
     notes
         Reservations that the reader should know, as sentences.
     provenance
@@ -90,6 +92,7 @@ class ReportContext:
     shop: ShopReport | None = None
     profit: pd.DataFrame | None = None
     not_assigned: Sequence[str] = ()
+    potential: Mapping[str, int] = field(default_factory=dict)
 
 
 def render(context: ReportContext) -> str:

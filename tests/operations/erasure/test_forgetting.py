@@ -81,10 +81,12 @@ def shop(home):
     referred = pa.table({"customer_id": [BOB, "eve"], "referrer": [ANN, BOB]})
     write_parquet(referred, home / "data" / "customers.parquet")
     write_csv(pd.DataFrame({"customer_id": both}), home / "outputs" / "priority_list.csv")
+    write_parquet(pa.table({"customer_id": both}), home / "outputs" / "potential.parquet")
     for name, text in {
         "outputs/report.html": f"<!doctype html><td>{ANN}</td>",
         "reports/metrics.json": '{"customers": 2}\n',
         "models/churn/member.txt": "leaf_count=2\n",
+        "outputs/sent/2024-02-28.jsonl": "".join(f"{json.dumps({'customer_id': name})}\n" for name in both),
         "notes.txt": f"{ANN}: the user's own\n",
     }.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +112,9 @@ def test_everywhere_and_nobody_else(shop, params):
         "data/landing/000001.parquet": (1, 0, False),
         "data/orders.parquet": (1, 0, False),
         "data/quarantine.parquet": (0, 1, False),
+        "outputs/potential.parquet": (1, 0, False),
         "outputs/priority_list.csv": (1, 0, False),
+        "outputs/sent/2024-02-28.jsonl": (1, 0, False),
         "outputs/report.html": (0, 0, True),
     }
     assert done.remaining == {}
@@ -175,7 +179,7 @@ def test_a_dry_run_changes_nothing(shop, params):
     before = bytes_of(shop)
     done = forget(params, [ANN], NOON, dry_run=True)
     assert bytes_of(shop) == before
-    assert (len(done.files), done.remaining) == (6, {})
+    assert (len(done.files), done.remaining) == (8, {})
 
 
 def test_a_dry_run_tells_what_cannot_be_read(shop, params):
