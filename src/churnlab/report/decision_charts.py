@@ -100,5 +100,5 @@ def profit_figure(table: pd.DataFrame, currency_symbol: str = "") -> go.Figure:
     low, high = float(limited["low"].min()), float(limited["high"].max())
     room = 0.08 * (high - low or 1.0)
     return figure.update_xaxes(range=[min(low, 0.0) - room, high + room]).update_layout(
-        showlegend=False, margin={"l": 150}
+        showlegend=False, margin={"l": 150, "b": 56}
     )

@@ -19,7 +19,11 @@ NEEDED = {
     "resolution": "resolution times (resolved or resolution_hours)",
     "causes": "causes of complaints (topic)",
 }
-WAITS = {"response": "first answer", "resolution": "settlement"}
+WAITS = {
+    "response": "How long customers wait for an answer",
+    "resolution": "How long until a matter is settled",
+}
+LABELS = 8  # months named on an axis
 
 
 def signals(found: Satisfaction) -> dict[str, bool]:
@@ -71,7 +75,7 @@ def satisfaction_charts(found: Satisfaction | None) -> dict[str, go.Figure]:
         charts["scores"] = scores_figure(months, has)
     waits = found.channels[found.channels["period"].isin(months["month"])]
     charts |= {name: waits_figure(waits, name) for name in WAITS if has[name] and len(waits)}
-    return charts
+    return {name: _by_month(figure, months["month"].tolist()) for name, figure in charts.items()}
 
 
 def complaints_figure(months: pd.DataFrame) -> go.Figure:
@@ -89,7 +93,7 @@ def complaints_figure(months: pd.DataFrame) -> go.Figure:
         hovertemplate="%{x}: %{y:.1f}, from %{customdata[0]:,} complaints; %{customdata[1]:,} open at its end"
         "<extra></extra>",
     )
-    return _by_month(figure).update_yaxes(rangemode="tozero").update_layout(showlegend=False)
+    return figure.update_yaxes(rangemode="tozero").update_layout(showlegend=False, margin={"b": 56})
 
 
 def scores_figure(months: pd.DataFrame, has: dict[str, bool]) -> go.Figure:
@@ -107,17 +111,18 @@ def scores_figure(months: pd.DataFrame, has: dict[str, bool]) -> go.Figure:
                 y=_known(months[name] * factor),
                 name=name.upper(),
                 mode="lines+markers",
+                connectgaps=True,
                 line={"color": colour, "width": 2},
                 customdata=months[f"{name}_answers"].tolist(),
                 hovertemplate=hover,
             )
-    return _by_month(figure).update_layout(showlegend=True, margin={"b": 84})
+    return figure.update_layout(showlegend=True, margin={"b": 84})
 
 
 def waits_figure(waits: pd.DataFrame, name: str) -> go.Figure:
     """Median hours of a wait, a line for each of the busiest channels."""
     figure = styled(
-        f"How long customers wait for a {WAITS[name]}",
+        WAITS[name],
         "Median hours, by the month in which the wait ended",
         ("", "Hours"),
     )
@@ -130,18 +135,22 @@ def waits_figure(waits: pd.DataFrame, name: str) -> go.Figure:
             y=_known(part[hours]),
             name=str(channel),
             mode="lines+markers",
+            connectgaps=True,
             line={"color": COLOURS[number], "width": 2},
             customdata=part[count].tolist(),
             hovertemplate="%{x}: %{y:,.1f} hours, of %{customdata:,}<extra>%{fullData.name}</extra>",
         )
-    return _by_month(figure).update_yaxes(rangemode="tozero").update_layout(showlegend=True, margin={"b": 84})
+    return figure.update_yaxes(rangemode="tozero").update_layout(showlegend=True, margin={"b": 84})
 
 
 def _known(values: pd.Series) -> list[float | None]:
     return [None if pd.isna(value) else float(value) for value in values]
 
 
-def _by_month(figure: go.Figure) -> go.Figure:
+def _by_month(figure: go.Figure, months: list[str]) -> go.Figure:
     """Months are text in their order, not dates."""
-    figure.update_xaxes(type="category", categoryorder="category ascending", nticks=12)
-    return figure.update_layout(margin={"b": 56})
+    step = -(-len(months) // LABELS)
+    figure.update_xaxes(
+        type="category", categoryorder="array", categoryarray=months, tickvals=months[::step], tickangle=0
+    )
+    return figure
