@@ -53,7 +53,7 @@ def plan(action: str = "personal_call") -> pd.DataFrame:
 
 @pytest.fixture(autouse=True)
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What is given to MLflow, in its place: tests/operations/test_recording.py asks MLflow itself."""
+    """What is given to MLflow, in its place: tests/operations/test_recorded_effects.py asks MLflow itself."""
     from churnlab.operations import tracking
 
     runs: list[dict[str, Any]] = []

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from churnlab.decisions.effects import EFFECT_TYPES, Effects
-from churnlab.decisions.save_rates import SaveRate
 from churnlab.features.plan import current_snapshot
 from churnlab.operations import tracking
-from churnlab.operations.measuring import Measured
-from churnlab.operations.recording import (
-    by_cutoff,
-    effect_metrics,
-    metrics_of,
-    record_execution,
-    record_measurement,
-    run_key,
-    synthetic_example,
-)
+from churnlab.operations.recording import by_cutoff, metrics_of, record_execution, run_key, synthetic_example
 from churnlab.operations.tracking_store import tracking_uri
 
 HEADLINE = {"churnlab": {"churn": {"roc_auc": 0.8}}, "historical_rate": {"spend": {"spearman": 0.5}}}
@@ -52,88 +39,15 @@ def test_run_key_depends_on_parameters_and_model(small_log):
     assert len({run_key(params, "a"), run_key(params, "b"), run_key(other, "a")}) == 3
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A folder whose mlflow.db the tests share."""
-    return tmp_path_factory.mktemp("project")
-
-
-def test_a_recorded_run_is_found_by_its_key(small_log, project, monkeypatch):
+def test_a_recorded_run_is_found_by_its_key(small_log, tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     identity = {"data_version": "d", "model_digest": "m", "training_id": "t"}
-    run_id = record_execution(project, small_log.params, HEADLINE, COMPARISON, identity, [], {})
+    run_id = record_execution(tmp_path, small_log.params, HEADLINE, COMPARISON, identity, [], {})
     experiment = small_log.params.registry.experiment
-    assert tracking.find_run(project, experiment, run_key(small_log.params, "t")) == run_id
-    client = MlflowClient(tracking_uri=tracking_uri(project))
+    assert tracking.find_run(tmp_path, experiment, run_key(small_log.params, "t")) == run_id
+    client = MlflowClient(tracking_uri=tracking_uri(tmp_path))
     curve = client.get_metric_history(run_id, "churnlab.churn.roc_auc.by_cutoff")
     assert [(point.step, point.value) for point in curve] == [(19980131, 0.7), (19980401, 0.9)]
-
-
-def effect(action, segment, outcome, difference, back=float("nan")):
-    """A row of the effects whose interval reaches 2 to both sides."""
-    told = {"action": action, "segment_by": segment, "segment": "x", "outcome": outcome}
-    told |= {"difference": difference, "low": difference - 2, "high": difference + 2, "return_on_spend": back}
-    return {name: told.get(name) for name in EFFECT_TYPES}
-
-
-@pytest.fixture
-def measurement():
-    """Two actions on two lists; of the second, nothing was learned and its return is not known."""
-    rows = [
-        effect("تماس", "all", "retained", 0.25),
-        effect("تماس", "all", "net_spend", 6.0, back=0.5),
-        effect("تماس", "risk_label", "retained", 99.0),
-        effect("letter", "all", "retained", float("nan")),
-        effect("letter", "all", "net_spend", 1.0),
-    ]
-    rates = {"تماس": SaveRate(0.1, 0.3, 0.05, 0.2, 0.04, 20, 10)}
-    plans = [
-        {
-            "file": f"{day}.parquet",
-            "as_of": day,
-            "horizon_days": 30,
-            "treated": 2,
-            "control": 1,
-            "sha256": "0",
-        }
-        for day in ("2024-03-31", "2024-02-29")
-    ]
-    return Measured(Effects(pd.DataFrame(rows), rates), plans, [])
-
-
-def test_effects_of_whole_actions_are_metrics(measurement):
-    """By hand; what is not known is left out."""
-    assert effect_metrics(measurement) == {
-        "تماس.retained.difference": 0.25,
-        "تماس.retained.low": -1.75,
-        "تماس.retained.high": 2.25,
-        "تماس.net_spend.difference": 6.0,
-        "تماس.net_spend.low": 4.0,
-        "تماس.net_spend.high": 8.0,
-        "تماس.return_on_spend": 0.5,
-        "تماس.save_rate": 0.2,
-        "letter.net_spend.difference": 1.0,
-        "letter.net_spend.low": -1.0,
-        "letter.net_spend.high": 3.0,
-    }
-
-
-def test_a_measurement_is_a_run(measurement, small_log, project, tmp_path, monkeypatch):
-    """Read back by MLflow's own client."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    (tmp_path / "measure.json").write_text(json.dumps(measurement.to_dict()))
-    run_id = record_measurement(project, small_log.params, measurement, tmp_path / "measure.json")
-    client = MlflowClient(tracking_uri=tracking_uri(project))
-    run = client.get_run(run_id)
-    assert run.info.status == "FINISHED"
-    assert run.info.run_name == "measure, 2024-02-29 to 2024-03-31"
-    assert run.data.tags["kind"] == "measure"
-    assert run.data.tags["plan_dates"] == "2024-03-31, 2024-02-29"
-    assert run.data.tags["plan_files"] == "2024-03-31.parquet, 2024-02-29.parquet"
-    assert run.data.tags["horizon_days"] == "30"
-    assert len(run.data.metrics) == len(effect_metrics(measurement))
-    assert run.data.metrics["letter.net_spend.high"] == 3.0
-    assert "measure.json" in [file.path for file in client.list_artifacts(run_id)]
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,7 @@ def measure(
     from churnlab.operations.measuring import measure_source
     from churnlab.operations.plans import read_plan
     from churnlab.operations.provenance import project_root
-    from churnlab.operations.recording import record_measurement
+    from churnlab.operations.recorded_effects import record_measurement
     from churnlab.operations.save_rates_file import DEFAULT, write_save_rates
     from churnlab.operations.tracking_store import require_reachable
     from churnlab.pipelines._files import write_json
