@@ -80,12 +80,12 @@ def test_the_profit_of_the_list_is_printed_beside_the_rules(forecasts, params):
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
     found = {row[0]: row[1:] for row in cells}
     number = {name: [float(text.replace(",", "")) for text in row[1:5]] for name, row in found.items()}
-    contacts, cost, _, realised = number["plan"]
+    contacts, cost, _, realised = number["the list"]
     assert 0 < contacts <= params.decisions.max_contacts
     assert 0 < cost <= params.decisions.budget * (1 + 1e-9)
     assert number["nobody"] == [0, 0, 0, 0]
     assert float(found["nobody"][5].replace(",", "")) == realised
-    assert found["plan"][5:] == ["", ""]
+    assert found["the list"][5:] == ["", ""]
     assert {"risk times value", "longest silent", "everyone", "random"} < set(found)
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 FARTHEST_DAYS = 3650
 WIDE = 240  # columns are as wide as they need to be: a file or a pipe has no width of its own
+LISTS = {PLAN: "the list", UNLIMITED: "the list without limits"}
 PRINTED = {
     "churn": ("roc_auc", "average_precision", "brier", "log_loss", "ece", "lift_at_10pct", "empc"),
     "purchases": ("mae", "normalised_gini", "aggregate_bias"),
@@ -155,9 +156,9 @@ def _print_profit(table: pd.DataFrame, title: str) -> None:
     for name in ("contacted", "by", "contacts", "cost", "expected", "realised", "list ahead by", "90 %"):
         shown.add_column(name, justify="left" if name in ("contacted", "by") else "right")
     for row in table.to_dict("records"):
-        own = row["strategy"] in (PLAN, UNLIMITED)
+        named = LISTS.get(row["strategy"], row["strategy"])
         money = [f"{row[name]:,.2f}" for name in ("cost", "expected_profit", "realised_profit")]
         ahead = [f"{row['plan_ahead']:,.2f}", f"{row['ahead_low']:,.2f} to {row['ahead_high']:,.2f}"]
-        words = (escape(str(row[name]).replace("_", " ")) for name in ("strategy", "action"))
-        shown.add_row(*words, f"{row['contacts']:,.0f}", *money, *([] if own else ahead))
+        words = (escape(text.replace("_", " ")) for text in (named, row["action"]))
+        shown.add_row(*words, f"{row['contacts']:,.0f}", *money, *([] if row["strategy"] in LISTS else ahead))
     Console(width=WIDE).print(shown)
