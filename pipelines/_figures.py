@@ -25,6 +25,13 @@ def labels(con: Backend, work: Workspace) -> ir.Table:
     return scores.select("customer_id", *(name for name in SEGMENTS if name in scores.columns))
 
 
+def measured(con: Backend, work: Workspace, first: date, last: date) -> ShopReport:
+    """Figures of the ingested tables; segments with scores, satisfaction with interactions."""
+    scores = labels(con, work) if work.scores.is_file() else None
+    told = con.read_parquet(work.interactions) if work.interactions.is_file() else None
+    return shop_report(con.read_parquet(work.orders), first, last, scores, told)
+
+
 def figures_of(params: Params, start: date | None, end: date | None) -> ShopReport:
     """Figures of a period of the ingested orders; segments where the workspace has scores.
 
@@ -50,9 +57,7 @@ def figures_of(params: Params, start: date | None, end: date | None) -> ShopRepo
         raise DataError(f"--from {first} is after --to {last}: name the earlier day first")
     if not work.orders.is_file():
         raise DataError(f"{work.orders}: is not there: run churnlab ingest")
-    con = connect(params.engine)
-    scores = labels(con, work) if work.scores.is_file() else None
-    return shop_report(con.read_parquet(work.orders), first, last, scores)
+    return measured(connect(params.engine), work, first, last)
 
 
 def write_figures(found: ShopReport, table: Path, cohorts: Path, summary: Path) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from churnlab.config import Params
-from churnlab.decisions.contact_rules import not_for_them
-from churnlab.decisions.customer_types import buying_style, lifecycle_type
-from churnlab.decisions.profit import PLAN, over_all, profit_table
-from churnlab.decisions.profit_definitions import DEFINITIONS, MAIN, definitions_table
+from churnlab.decisions.profit import PLAN, over_all
+from churnlab.decisions.profit_definitions import definitions_table, judged, main_table
 from churnlab.engine import read_parquet, write_parquet, write_text
 from churnlab.pipelines._files import write_json
 from churnlab.pipelines._run import Workspace
@@ -17,25 +15,14 @@ from churnlab.pipelines._run import Workspace
 def write_profit(params: Params, work: Workspace) -> dict[str, float]:
     """reports/backtest.parquet → reports/profit.parquet, .csv and .json; the metrics of a run, by name."""
     settings = params.decisions
-    rows = typed(read_parquet(work.backtest), params)
-    closed = not_for_them(rows, settings)
-    profit = profit_table(DEFINITIONS[MAIN](rows), settings, params.clv, closed)
+    rows, closed = judged(read_parquet(work.backtest), settings)
+    profit = main_table(rows, settings, params.clv, closed)
     write_parquet(profit, work.profit)
     write_parquet(definitions_table(rows, settings, params.clv, closed), work.profit_definitions)
     write_text(profit.round(2).to_csv(index=False), work.profit_plot)
     summary = profit_summary(profit)
     write_json(summary, work.profit_summary)
     return {f"profit.{s}.{name}": value for s, figures in summary.items() for name, value in figures.items()}
-
-
-def typed(rows: pd.DataFrame, params: Params) -> pd.DataFrame:
-    """With the type and the style that each customer had at the cutoff."""
-    settings = params.decisions
-    known = rows.assign(gap_mean_days=rows["usual_gap_days"])  # the typical gap stands in there already
-    return rows.assign(
-        lifecycle_type=lifecycle_type(known, settings.new_customer_days, 1.0, settings.types),
-        **buying_style(known, rows["value_label"], settings.types),
-    )
 
 
 def profit_summary(table: pd.DataFrame) -> dict[str, dict[str, float]]:

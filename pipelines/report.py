@@ -16,11 +16,10 @@ from rich.table import Table
 from churnlab.config import Params
 from churnlab.decisions.customer_types import styles_not_assigned
 from churnlab.decisions.key_figures import key_figures
-from churnlab.decisions.shop_report import shop_report
 from churnlab.engine import connect, read_parquet, write_text
 from churnlab.features.gates import Gate, sentences
 from churnlab.models.scorer import Scorer
-from churnlab.pipelines._figures import labels, write_figures
+from churnlab.pipelines._figures import measured, write_figures
 from churnlab.pipelines._files import ingested, read_json
 from churnlab.pipelines._record import figures
 from churnlab.pipelines._run import Workspace, main
@@ -50,7 +49,7 @@ def run(params: Params) -> None:
     best = most_valuable(scores, work)
     con = connect(params.engine)
     orders = con.read_parquet(work.orders)
-    shop = shop_report(orders, found.first_day, found.as_of, labels(con, work))
+    shop = measured(con, work, found.first_day, found.as_of)
     write_figures(shop, work.key_figures_table, work.retention_cohorts, work.key_figures)
     summary = {name.removeprefix("rows_"): value for name, value in found.summary.items()}
     context = ReportContext(
@@ -62,6 +61,7 @@ def run(params: Params) -> None:
         key_figures=[key_figures(orders, found.as_of, days) for days in (365, None)],
         shop=shop,
         profit=read_parquet(work.profit),
+        definitions=read_parquet(work.profit_definitions),
         risk_value=risk_value(scores),
         scores=best,
         not_assigned=tuple(styles_not_assigned(scorer.plan.spec).values()),

@@ -53,6 +53,16 @@ def plan(action: str = "personal_call") -> pd.DataFrame:
     )
 
 
+@pytest.fixture(autouse=True)
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What is given to MLflow, in its place: tests/operations/test_recorded_effects.py asks MLflow itself."""
+    from churnlab.operations import tracking
+
+    runs: list[dict[str, Any]] = []
+    monkeypatch.setattr(tracking, "record_run", lambda root, **run: runs.append({"root": root, **run}) or "r")
+    return runs
+
+
 @pytest.fixture
 def shop(small_log: Any, tmp_path: Path) -> Any:
     """Writes log and parameters; gives the file of parameters."""
@@ -209,6 +219,33 @@ def test_who_responds_is_learned_and_written(churnlab: Any, shop: Any, listed: A
     assert not any(name in before.decode() for name in made["customer_id"])
     assert churnlab(*words)[0] == 0
     assert effects.read_bytes() == before
+
+
+def test_each_call_is_one_run(
+    churnlab: Any, shop: Any, listed: Any, recorded: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """With the difference counted above and the file that was written; equal calls have equal keys."""
+    for _ in range(2):
+        assert churnlab("measure", "--params", shop(), "--plan", listed(), "--plan-date", DAY)[0] == 0
+    first, second = recorded
+    assert first["root"] == tmp_path
+    assert first["key"] == second["key"]
+    assert first["tags"]["kind"] == "measure"
+    assert first["tags"]["plan_files"] == "list.parquet"
+    assert first["metrics"]["personal_call.retained.difference"] == pytest.approx(0.3)
+    assert first["artifacts"] == [(tmp_path / "reports" / "measure.json", "")]
+
+
+def test_without_a_server_nothing_is_measured(
+    churnlab: Any, shop: Any, listed: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As for every command that records: one line before the work, not after it."""
+    monkeypatch.setattr("churnlab.operations.tracking_store._TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    code, out, err = churnlab("measure", "--params", shop(), "--plan", listed(), "--plan-date", DAY)
+    assert (code, out) == (75, "")
+    assert "does not answer" in err and err.count("\n") == 1
+    assert not (tmp_path / "reports").exists()
 
 
 def test_who_was_contacted_is_told(churnlab: Any, shop: Any, listed: Any, tmp_path: Path) -> None:

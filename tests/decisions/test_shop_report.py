@@ -294,3 +294,27 @@ def test_large_currency_units():
         assert getattr(small, name) == getattr(large, name)
     assert small.concentration.lorenz == pytest.approx(large.concentration.lorenz)
     assert small.matrix.sentence == large.matrix.sentence
+
+
+def test_satisfaction_is_told_where_there_is_a_table():
+    """A complaint of February, settled in March; without the table, the JSON has no such key."""
+    names = ("customer_id", "ts", "kind", "score", "channel", "topic", "responded", "resolved")
+    moments = [pd.Timestamp("2023-02-05 08:00"), pd.NaT, pd.Timestamp("2023-03-05 08:00")]
+    row = ("ann", moments[0], "complaint", float("nan"), "تلفن", None, moments[1], moments[2])
+    frame = pd.DataFrame([row], columns=names).astype({"topic": "str", "responded": "datetime64[us]"})
+    table = CON.create_table("interactions", frame, overwrite=True)
+    told = shop_report(orders(), START, END, None, table).to_dict()["satisfaction"]
+    assert told["first_day"] == "2023-02-05"
+    open_then = {month["month"]: month["complaints_open"] for month in told["months"]}
+    assert open_then == {"2023-02": 1, "2023-03": 0, "2023-04": 0}
+    assert [month["complaints_per_100_active"] for month in told["months"]] == [50.0, None, 0.0]
+    assert told["channels"][0] == {
+        "period": "2023-03",
+        "channel": "تلفن",
+        "responses": 0,
+        "response_hours": None,
+        "resolutions": 1,
+        "resolution_hours": 28 * 24.0,
+    }
+    json.dumps(told)
+    assert "satisfaction" not in shop_report(orders(), START, END).to_dict()

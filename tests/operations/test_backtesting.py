@@ -74,6 +74,21 @@ def test_forecasts_and_metrics(forecasts, small_log, cutoff):
     assert f"the log does not show these {HORIZON} days a year before" in err
 
 
+def test_the_profit_of_the_list_is_printed_beside_the_rules(forecasts, params):
+    """Nobody costs and brings nothing, so the list is ahead of nobody by all that it brought."""
+    lines = forecasts[1].partition(", profit")[2].splitlines()
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
+    found = {row[0]: row[1:] for row in cells}
+    number = {name: [float(text.replace(",", "")) for text in row[1:5]] for name, row in found.items()}
+    contacts, cost, _, realised = number["the list"]
+    assert 0 < contacts <= params.decisions.max_contacts
+    assert 0 < cost <= params.decisions.budget * (1 + 1e-9)
+    assert number["nobody"] == [0, 0, 0, 0]
+    assert float(found["nobody"][5].replace(",", "")) == realised
+    assert found["the list"][5:] == ["", ""]
+    assert {"risk times value", "longest silent", "everyone", "random"} < set(found)
+
+
 def test_nothing_after_the_cutoff_is_used(forecasts, params, small_log, cutoff, tmp_path, capsys):
     """A log that ends on the cutoff gives the same forecasts and no metrics; of two cutoffs, one twice."""
     csv = tmp_path / "cut.csv"

@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException
 from churnlab.errors import TrackingError
 from churnlab.operations import tracking
 from churnlab.operations.served_model import ServedModel
+from churnlab.operations.tracking.registry import ensure_registered
 from churnlab.operations.tracking_store import require_reachable, tracking_uri
 
 FEATURES = pd.DataFrame({"customer_id": ["a", "b"], "recency": [1.5, float("nan")]})
@@ -427,5 +428,5 @@ def test_names_that_leave_the_registry_lead_nowhere(tmp_path, uri):
 def test_the_registry_takes_no_path_for_a_name(tmp_path, name):
     client = MlflowClient(tracking_uri(tmp_path))
     with pytest.raises(MlflowException):
-        tracking._ensure_registered(client, name)
+        ensure_registered(client, name)
     assert tracking.list_versions(tmp_path, "model") == []

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from churnlab.config import Params
+from churnlab.config import Interactions, Params
 from churnlab.engine import read_parquet
 from churnlab.errors import DataError
 from churnlab.pipelines import ingest
@@ -49,6 +49,20 @@ def test_a_period_is_counted_and_written(params: Params, tmp_path: Path) -> None
     table = read_parquet(tmp_path / "a" / "table.parquet")
     assert (table["dimension"] == "month").sum() == 6
     assert "customer_id" not in {*table.columns, *read_parquet(tmp_path / "a" / "cohorts.parquet").columns}
+
+
+def test_interactions_are_told_where_there_are_any(params: Params, tmp_path: Path) -> None:
+    """Of a table without rows nothing is told; of complaints of the last day and the day after, one."""
+    assert figures_of(params, START, END).satisfaction is None
+    told = params.data.model_copy(update={"interactions": Interactions(path=str(tmp_path / "calls.csv"))})
+    (tmp_path / "calls.csv").write_text(
+        f"customer_id,ts,kind\nc001,{END},complaint\nc002,{END + timedelta(days=1)},complaint\n"
+    )
+    ready = params.model_copy(update={"workspace": str(tmp_path), "data": told})
+    ingest.run(ready)
+    write_figures(figures_of(ready, START, END), *files(tmp_path))
+    (month,) = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))["satisfaction"]["months"]
+    assert (month["month"], month["complaints"], month["complaints_open"]) == ("2022-08", 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from churnlab.evaluation import baselines, curves, plots
+from churnlab.report.decision_charts import STRATEGIES
 from churnlab.report.page import ReportContext, headline, render
 from churnlab.report.tables import risk_value
+from churnlab.report.wording import DEFINITIONS
 
 HOSTILE = '<script>alert("x")</script>'
 VOID = {"meta", "input", "br", "img", "hr", "link", "col", "path"}
@@ -264,6 +266,40 @@ def test_cutoffs_of_the_backtest_are_printed(context, page):
     told = "past moments (2023-05-03, 2023-07-02; figures are means, and below them the lowest and highest)"
     assert told in text
     assert "asked about a past moment, without" in "".join(read(page).text)
+
+
+def profit(**realised):
+    """What each strategy brought at one cutoff, within 10; those that are not named, nothing."""
+    frame = pd.DataFrame({"strategy": list(STRATEGIES)}).assign(cutoff="2023-07-02", action="", contacts=1.0)
+    brought = frame["strategy"].map(realised).fillna(0.0)
+    ahead = realised["plan"] - brought
+    return frame.assign(
+        cost=1.0,
+        expected_profit=brought,
+        realised_profit=brought,
+        low=brought - 10,
+        high=brought + 10,
+        plan_ahead=ahead,
+        ahead_low=ahead - 10,
+        ahead_high=ahead + 10,
+    )
+
+
+def test_the_list_stands_beside_the_best_rule_under_each_definition(context):
+    """By hand: value brought 70 of the list's 50; by the other definition, nobody did better."""
+    tables = {"not_long_silent": profit(plan=50.0, value=70.0), "came_back": profit(plan=50.0)}
+    named = [table.assign(definition=name, cutoffs=2) for name, table in tables.items()]
+    page = render(
+        dataclasses.replace(
+            context, figures={}, profit=tables["not_long_silent"], definitions=pd.concat(named)
+        )
+    )
+    text = " ".join("".join(read(page).text).split())
+    first, second = (text.index(DEFINITIONS[name][1:]) for name in tables)
+    assert first < second
+    for cell in ("$50.00", "$70.00most valuable first", "−$20.00", "−$30.00 to −$10.00"):
+        assert cell in text[first:second]
+    assert "$40.00 to $60.00" in text[second:]
 
 
 def test_equal_input_gives_equal_text(context, page):

@@ -95,14 +95,20 @@ def measure(
     ] = False,
     params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
-    """Compare treated with held-out customers of past lists: what each action kept, and whether it paid."""
+    """Compare treated with held-out customers of past lists: what each action kept, and whether it paid.
+
+    The effects are logged as a run to MLflow.
+    """
     from rich.console import Console
 
     from churnlab.config import read_params
     from churnlab.engine import write_parquet
     from churnlab.operations.measuring import measure_source
     from churnlab.operations.plans import read_plan
+    from churnlab.operations.provenance import project_root
+    from churnlab.operations.recorded_effects import record_measurement
     from churnlab.operations.save_rates_file import DEFAULT, write_save_rates
+    from churnlab.operations.tracking_store import require_reachable
     from churnlab.pipelines._files import write_json
     from churnlab.pipelines._run import Workspace
     from churnlab.report.measured import show
@@ -114,16 +120,18 @@ def measure(
     days = [as_day(text, "--plan-date") for text in plan_date] if plan_date else [None] * len(plan)
     horizon, last = settings.features.horizon_days, None if as_of is None else as_day(as_of, "--as-of")
     plans = [read_plan(file, horizon, day) for file, day in zip(plan, days, strict=True)]
+    require_reachable(project_root())
     measured = measure_source(settings, plans, last, work.landing)
     folder = out or work.measured.parent
     write_parquet(measured.found.table, folder / work.measured.name)
     write_json(measured.to_dict(), folder / work.measured_summary.name)
-    show(measured, Console(highlight=False))
     written = [folder / work.measured.name, folder / work.measured_summary.name]
+    show(measured, Console(highlight=False))
     if write_effects:
         rates = Path(settings.decisions.learned_effects or DEFAULT).expanduser()
         write_save_rates(measured.found.save_rates, measured.plans, rates, measured.responses)
         written.append(rates)
+    record_measurement(project_root(), settings, measured, folder / work.measured_summary.name)
     for path in written:
         typer.echo(path)
 

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from churnlab.config import Clv, Decisions
+from churnlab.decisions.contact_rules import not_for_them
+from churnlab.decisions.customer_types import buying_style, lifecycle_type
 from churnlab.decisions.profit import PROFIT_TYPES, over_all, profit_table
 
 MAIN = "not_long_silent"  # where the truth is known, it comes nearest: see benchmarks/worth.py
@@ -38,6 +40,27 @@ DEFINITIONS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "came_back": _came_back,
     "half_the_value": _half,
 }
+
+
+def judged(rows: pd.DataFrame, settings: Decisions) -> tuple[pd.DataFrame, np.ndarray]:
+    """Rows with the type and style of each customer at the cutoff, and which actions are closed to whom.
+
+    Parameters
+    ----------
+    rows
+        As :func:`churnlab.evaluation.backtest.outcome_rows` gives them.
+    """
+    known = rows.assign(gap_mean_days=rows["usual_gap_days"])  # the typical gap stands in there already
+    typed = rows.assign(
+        lifecycle_type=lifecycle_type(known, settings.new_customer_days, 1.0, settings.types),
+        **buying_style(known, rows["value_label"], settings.types),
+    )
+    return typed, not_for_them(typed, settings)
+
+
+def main_table(rows: pd.DataFrame, settings: Decisions, clv: Clv, closed: np.ndarray) -> pd.DataFrame:
+    """:func:`churnlab.decisions.profit.profit_table` under the definition `MAIN`."""
+    return profit_table(DEFINITIONS[MAIN](rows), settings, clv, closed)
 
 
 def definitions_table(

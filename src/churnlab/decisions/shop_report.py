@@ -14,6 +14,7 @@ from churnlab.decisions.retention import FirstOrders, first_orders, retention_cu
 from churnlab.decisions.shop_stage import NOT_SEEN, Stage, shop_stage
 from churnlab.decisions.value_frequency import ValueFrequency, value_frequency
 from churnlab.features.exact import exact
+from churnlab.features.satisfaction import Satisfaction, satisfaction
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -35,6 +36,8 @@ class ShopReport:
         Of the period.
     stage
         At the period's end.
+    satisfaction
+        Of the period's months; None where the shop has no interactions by its end.
     """
 
     table: pd.DataFrame
@@ -44,6 +47,7 @@ class ShopReport:
     concentration: Concentration
     stage: Stage
     matrix: ValueFrequency
+    satisfaction: Satisfaction | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it: dates as text, `DIGITS` significant digits, None for what is undefined."""
@@ -57,16 +61,30 @@ class ShopReport:
             "concentration": asdict(self.concentration),
             "stage": {**asdict(self.stage), "dominant": NOT_SEEN},
             "value_frequency": asdict(self.matrix),
+            **self._satisfaction(),
         }
         rounded: dict[str, Any] = _plain(told)
         return rounded
+
+    def _satisfaction(self) -> dict[str, Any]:
+        if self.satisfaction is None:
+            return {}
+        frames = ("months", "channels", "causes")
+        told = {name: _records(getattr(self.satisfaction, name)) for name in frames}
+        return {"satisfaction": {"first_day": self.satisfaction.first_day, **told}}
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """File stem to the table kept in it, rounded likewise."""
         return {"key_figures": _rounded(self.table), "retention_cohorts": _rounded(self.triangle)}
 
 
-def shop_report(orders: ir.Table, start: date, end: date, scores: ir.Table | None = None) -> ShopReport:
+def shop_report(
+    orders: ir.Table,
+    start: date,
+    end: date,
+    scores: ir.Table | None = None,
+    interactions: ir.Table | None = None,
+) -> ShopReport:
     """Everything from `start` to `end`, both included.
 
     Parameters
@@ -75,6 +93,8 @@ def shop_report(orders: ir.Table, start: date, end: date, scores: ir.Table | Non
         `customer_id`, `day` (date), `amount` (net money), `is_purchase`; `channel` where there is one.
     scores
         `customer_id` and labels to tell segments by.
+    interactions
+        As :func:`churnlab.features.satisfaction.satisfaction` takes them.
     """
     triangle = retention_triangle(orders, end)
     each = _customers(orders.filter((orders.day >= start) & (orders.day <= end)))
@@ -86,6 +106,7 @@ def shop_report(orders: ir.Table, start: date, end: date, scores: ir.Table | Non
         concentration=concentration(each["revenue"].to_numpy(float)),
         stage=shop_stage(orders, end),
         matrix=value_frequency(each),
+        satisfaction=None if interactions is None else satisfaction(interactions, orders, start, end),
     )
 
 

@@ -1,4 +1,4 @@
-"""`churnlab backtest`: backtests a source at given cutoffs, writes the forecasts, prints the metrics."""
+"""`churnlab backtest`: forecasts from given cutoffs, and what they and the list were worth."""
 
 from __future__ import annotations
 
@@ -11,20 +11,34 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from churnlab.config import Params
 from churnlab.data.ingestion import ingest
+from churnlab.decisions.profit import PLAN, UNLIMITED
+from churnlab.decisions.profit_definitions import judged, main_table
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
-from churnlab.evaluation.backtest import Backtest, backtest, measured, of_everybody, quiet, truth_after
+from churnlab.evaluation.backtest import (
+    Backtest,
+    backtest,
+    measured,
+    of_everybody,
+    outcome_rows,
+    quiet,
+    truth_after,
+)
 from churnlab.features.gates import require_learnable
 from churnlab.features.signals import Signals
+from churnlab.operations.save_rates_file import in_force
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 FARTHEST_DAYS = 3650
+WIDE = 240  # columns are as wide as they need to be: a file or a pipe has no width of its own
+LISTS = {PLAN: "the list", UNLIMITED: "the list without limits"}
 PRINTED = {
     "churn": ("roc_auc", "average_precision", "brier", "log_loss", "ece", "lift_at_10pct", "empc"),
     "purchases": ("mae", "normalised_gini", "aggregate_bias"),
@@ -41,8 +55,9 @@ def backtest_source(
 ) -> None:
     """Fit at each cutoff on what was known then, and write one row per customer and cutoff.
 
-    The file has the columns of `PREDICTIONS`, and `cutoff` where there are several cutoffs. Metrics are
-    printed where the log reaches to the end of the horizon.
+    The file has the columns of `PREDICTIONS`, and `cutoff` where there are several cutoffs. Metrics, and what
+    the list would have brought beside simpler rules, are printed where the log reaches to the end of the
+    horizon.
 
     Parameters
     ----------
@@ -60,7 +75,10 @@ def backtest_source(
     DataError
         The source cannot be read, a cutoff lies before the first purchase or far beyond the last line, no
         model can learn from what was known then, or the file cannot be written.
+    ConfigError
+        The file of learned save rates cannot be used.
     """
+    weighed = in_force(params)
     if out.is_dir():
         raise DataError(f"{out}: is a folder: name a Parquet file with --out")
     days = list(dict.fromkeys(cutoffs))
@@ -80,8 +98,20 @@ def backtest_source(
             test = backtest(orders, cutoff, horizon, params, version, quiet, signals)
             test = of_everybody(test, orders, signals, params.engine.bucket_customers)
         tables.append(test.predictions.assign(cutoff=cutoff) if len(days) > 1 else test.predictions)
-        _tell(test, truth_after(orders, cutoff, horizon), errors)
+        truth = truth_after(orders, cutoff, horizon)
+        _tell(test, truth, errors)
+        if truth is not None:
+            _print_profit(profit_of(test, truth, orders, weighed), f"{cutoff}, {horizon} days, profit")
     write_parquet(pd.concat(tables, ignore_index=True), out)
+
+
+def profit_of(test: Backtest, truth: pd.DataFrame, orders: ir.Table, params: Params) -> pd.DataFrame:
+    """What the list of that day would have brought beside simpler rules.
+
+    See :func:`churnlab.decisions.profit.profit_table`.
+    """
+    rows, closed = judged(outcome_rows(test, truth, orders), params.decisions)
+    return main_table(rows, params.decisions, params.clv, closed)
 
 
 def _require_reach(orders: ir.Table, cutoffs: Sequence[date]) -> None:
@@ -119,3 +149,16 @@ def _print(table: pd.DataFrame, title: str) -> None:
             shown.add_row(f"{target} {metric}", *("" if v is None else f"{v:.4f}" for v in values))
     # a file or a pipe has no width of its own
     Console(width=max(100, 24 + 16 * len(methods))).print(shown)
+
+
+def _print_profit(table: pd.DataFrame, title: str) -> None:
+    shown = Table(title=title, title_justify="left")
+    for name in ("contacted", "by", "contacts", "cost", "expected", "realised", "list ahead by", "90 %"):
+        shown.add_column(name, justify="left" if name in ("contacted", "by") else "right")
+    for row in table.to_dict("records"):
+        named = LISTS.get(row["strategy"], row["strategy"])
+        money = [f"{row[name]:,.2f}" for name in ("cost", "expected_profit", "realised_profit")]
+        ahead = [f"{row['plan_ahead']:,.2f}", f"{row['ahead_low']:,.2f} to {row['ahead_high']:,.2f}"]
+        words = (escape(text.replace("_", " ")) for text in (named, row["action"]))
+        shown.add_row(*words, f"{row['contacts']:,.0f}", *money, *([] if row["strategy"] in LISTS else ahead))
+    Console(width=WIDE).print(shown)

@@ -16,8 +16,9 @@ from markupsafe import Markup
 from churnlab.decisions.shop_report import ShopReport
 from churnlab.decisions.shop_stage import NOT_SEEN
 from churnlab.report import formats
-from churnlab.report.decision_charts import beaten, profit_figure
+from churnlab.report.decision_charts import beaten, definitions, profit_figure
 from churnlab.report.figures import piece, plotly_script
+from churnlab.report.satisfaction import satisfaction_charts, told
 from churnlab.report.shop_charts import shop_charts
 from churnlab.report.tables import VALUES, MetricRow, matrix, metric_table
 from churnlab.report.templating import environment
@@ -48,6 +49,8 @@ class ReportContext:
         Cohorts, concentration, stage and matrix; None leaves the section out.
     profit
         Frame of :func:`churnlab.decisions.profit.profit_table`; None leaves the section out.
+    definitions
+        Frame of :func:`churnlab.decisions.profit_definitions.definitions_table`; None leaves its table out.
     risk_value
         Frame of :func:`churnlab.report.tables.risk_value`.
     scores
@@ -91,6 +94,7 @@ class ReportContext:
     provenance: Mapping[str, str] = field(default_factory=dict)
     shop: ShopReport | None = None
     profit: pd.DataFrame | None = None
+    definitions: pd.DataFrame | None = None
     not_assigned: Sequence[str] = ()
     potential: Mapping[str, int] = field(default_factory=dict)
 
@@ -101,6 +105,8 @@ def render(context: ReportContext) -> str:
     No file, font or script is loaded from elsewhere, and equal input gives equal text.
     """
     charts = shop_charts(context.shop) if context.shop else {}
+    satisfaction = context.shop.satisfaction if context.shop else None
+    trends = satisfaction_charts(satisfaction)
     profit = context.profit
     worth = None if profit is None else profit_figure(profit, context.currency_symbol)
     return (
@@ -119,9 +125,12 @@ def render(context: ReportContext) -> str:
             shop=context.shop,
             worth=piece(worth, "profit") if worth else Markup(""),
             beaten=[] if profit is None else beaten(profit),
+            definitions=[] if context.definitions is None else definitions(context.definitions),
             shop_figures=[piece(figure, f"shop-{name}") for name, figure in charts.items()],
             dominant=NOT_SEEN,
-            plotly_script=plotly_script() if context.figures or charts or worth else Markup(""),
+            satisfaction=told(satisfaction),
+            satisfaction_figures=[piece(figure, f"trend-{name}", 360) for name, figure in trends.items()],
+            plotly_script=plotly_script() if context.figures or charts or trends or worth else Markup(""),
         )
     )
 

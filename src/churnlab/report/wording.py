@@ -73,3 +73,11 @@ METRICS = {
         "share",
     ),
 }
+
+# Whom a contact could have kept, by churnlab.decisions.profit_definitions.
+DEFINITIONS = {
+    "not_long_silent": "who left, had bought in the year before, and had not been silent for two usual gaps",
+    "bought_in_the_year": "everyone who left and had bought in the year before",
+    "came_back": "of these, who bought again later, so were not gone; where the log reaches so far",
+    "half_the_value": "everyone who left and had bought in the year before, each worth half",
+}
