@@ -8,23 +8,28 @@ import re
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+
+from _hook import listening
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"(?ms)^```bash\n(.*?)^```", PAGE)
 (SQL,) = re.findall(r"(?ms)^```sql\n(.*?)^```", PAGE)
-NIGHT, TARGET, RESTATED, MONTH, FORGET, ALERT, ANSWER = TESTED = (
+NIGHT, TARGET, RESTATED, MONTH, SEND, FORGET, ALERT, ANSWER = TESTED = (
     "churnlab audit c017 --date 2023-05-14 --sink scores\n",
     "churnlab score --params params.yaml --sink env:CHURNLAB_SINK\n",
     "--as-of 2023-05-12",
     "while",
+    "churnlab send",
     "churnlab forget",
     "deploy/alert",
     "--json",
@@ -90,6 +95,25 @@ def test_days_are_told_anew_and_filled_back(place):
     days = {path.name.removeprefix("as_of=") for path in (place / "scores" / "scores").iterdir()}
     assert {"2023-05-12", "2023-04-01", "2023-04-02"} <= days
     assert "2023-04-03" not in days
+
+
+def test_messages_are_handed_over(place):
+    """To one customer of the list and one who has not bought yet, of today."""
+    outputs, words = place / "outputs", {"channel": "email", "text": "سلام"}
+    outputs.mkdir(exist_ok=True)
+    scored = {"customer_id": ["a"], "as_of": [datetime.now(UTC).date()], "churn_probability": [0.5]}
+    pq.write_table(pa.table(scored), outputs / "scores.parquet")
+    listed = {"customer_id": ["a"], "churn_probability": [0.5], "action": ["note"], "group": ["treated"]}
+    pq.write_table(pa.table(listed), outputs / "priority_list.parquet")
+    newcomers = {"customer_id": ["b"], "action": ["gift"], "decision": ["treated"]}
+    pq.write_table(pa.table(newcomers), outputs / "potential.parquet")
+    sent = [{"customer_id": who, "action": what} | words for who, what in (("a", "note"), ("b", "gift"))]
+    (outputs / "messages.jsonl").write_text("\n".join(map(json.dumps, sent)), encoding="utf-8")
+    with listening() as hook:
+        done = run(block(SEND), place, CHURNLAB_WEBHOOK_URL=hook.url)
+    assert done.returncode == 0, done.stderr
+    assert [row["customer_id"] for row in hook.rows] == ["a", "b"]
+    assert done.stdout.splitlines()[-1] == "Accepted: 2"
 
 
 def test_the_answer_is_one_object_for_each_revision(place):
