@@ -42,7 +42,7 @@ def measurement():
         }
         for day in ("2024-03-31", "2024-02-29")
     ]
-    return Measured(Effects(pd.DataFrame(rows), rates), plans, [])
+    return Measured(Effects(pd.DataFrame(rows), rates), {}, plans, [])
 
 
 def test_effects_of_whole_actions_are_metrics(measurement):

@@ -12,9 +12,13 @@ from churnlab.config import Params
 from churnlab.operations import tracking
 from churnlab.operations.measuring import Measured
 
+OF_A_TRIAL = ("qini", "qini_average", "ahead", "ahead_low", "ahead_high")
+
 
 def effect_metrics(measured: Measured) -> dict[str, float]:
     """`action.outcome.difference`, `low` and `high`, `action.return_on_spend`, `action.save_rate` → value.
+
+    And of a model of who responds, `action.qini` and those of `OF_A_TRIAL`.
 
     Of whole actions, not of segments; what is not known is left out. Money is in the shop's currency.
     """
@@ -25,7 +29,10 @@ def effect_metrics(measured: Measured) -> dict[str, float]:
         if row["outcome"] == "net_spend":
             names["return_on_spend"] = f"{row['action']}.return_on_spend"
         told |= {named: float(row[name]) for name, named in names.items() if pd.notna(row[name])}
-    return told | {f"{name}.save_rate": rate.save_rate for name, rate in measured.found.save_rates.items()}
+    told |= {f"{name}.save_rate": rate.save_rate for name, rate in measured.found.save_rates.items()}
+    for name, trial in measured.trials.items():
+        told |= {f"{name}.{figure}": getattr(trial, figure) for figure in OF_A_TRIAL}
+    return told
 
 
 def record_measurement(root: Path, params: Params, measured: Measured, summary: Path) -> str:
