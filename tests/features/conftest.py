@@ -153,6 +153,8 @@ def told_spec(full_spec) -> FeatureSpec:
         has_tickets=True,
         has_csat=True,
         has_nps=True,
+        has_intent=True,
+        has_wishes=True,
         has_response=True,
         has_resolution=True,
         has_contacts=True,
@@ -197,10 +199,12 @@ def busy_tables() -> dict[str, pd.DataFrame]:
     def people(n: int) -> list[str]:
         return [f"c{i:03d}" for i in rng.integers(0, 130, n)]
 
-    ts, kind = moments(800), rng.choice(["complaint", "ticket", "csat", "nps"], 800)
+    ts, kind = moments(800), rng.choice(["complaint", "ticket", "csat", "nps", "intent", "wish"], 800)
     waits = [pd.to_timedelta(rng.integers(60, 40 * 86400, 800), "s") for _ in range(2)]
     interactions = pd.DataFrame({"customer_id": people(800), "ts": ts, "kind": kind}).assign(
-        score=some(np.where(kind == "nps", rng.integers(0, 11, 800), rng.random(800)), 0.9),
+        score=some(
+            np.where(np.isin(kind, ["nps", "intent"]), rng.integers(0, 11, 800), rng.random(800)), 0.9
+        ),
         responded=some(ts + waits[0], 0.7),
         resolved=some(ts + waits[1], 0.7),
     )

@@ -21,6 +21,8 @@ SPEC = FeatureSpec(
     has_tickets=True,
     has_csat=True,
     has_nps=True,
+    has_intent=True,
+    has_wishes=True,
     has_response=True,
     has_resolution=True,
     has_contacts=True,
@@ -46,6 +48,15 @@ INTERACTIONS = [
     ("b", "2023-01-01 00:00", "nps", 2.0, None, None),
     ("b", "2024-03-30 00:00", "nps", 9.0, None, None),
     ("b", "2024-04-01 00:00", "nps", 10.0, None, None),
+    ("b", "2023-04-02 00:00", "intent", 1.0, None, None),  # 364 days old
+    ("b", "2023-04-01 00:00", "intent", 4.0, None, None),  # 365 days old: outside 365d
+    ("b", "2024-03-31 23:59", "intent", 10.0, None, None),
+    ("b", "2024-04-01 00:00", "intent", 0.0, None, None),
+    ("a", "2024-01-01 00:00", "wish", None, None, None),  # 90 days old: outside 90d
+    ("a", "2024-01-02 00:00", "wish", None, None, None),
+    ("a", "2024-03-29 23:59", "wish", 7.0, None, None),  # its score is no answer
+    ("a", "2024-04-01 00:00", "wish", None, None, None),
+    ("b", "2023-06-01 00:00", "wish", None, None, None),
     ("stranger", "2024-03-30 00:00", "complaint", None, None, None),
 ]
 CONTACTS = [
@@ -123,8 +134,18 @@ def test_survey_answers(described):
             "nps_last": 9.0,
             "nps_mean": 5.5,
             "nps_mean_365d": 9.0,
+            "intent_last": 10.0,
+            "intent_mean": 5.0,
+            "intent_mean_365d": 5.5,
         },
     )
+
+
+def test_wishes(described):
+    """Two of the last 90 days, ages 89 and 2; of b one from 304 days before."""
+    same(described["a"], {"wishes_90d": 2.0, "days_since_last_wish": 2.0, "intent_last": NAN})
+    same(described["b"], {"wishes_90d": 0.0, "days_since_last_wish": 304.0})
+    same(described["c"], {"wishes_90d": 0.0, "days_since_last_wish": NAN, "intent_mean": NAN})
 
 
 def test_contacts_leave_out_the_control_group(described):
@@ -156,18 +177,21 @@ def test_windows_end_with_the_days_covered(ledger, told):
     spec = replace(SPEC, interaction_days=89, contact_days=30)
     signals = told(interactions=interactions(INTERACTIONS), contacts=contacts(CONTACTS))
     names = snapshot(ledger(ORDERS), CUTOFF, spec, 10.0, signals).columns
-    assert [n for n in names if n.startswith(("complaints_", "tickets_", "contacted_"))] == [
+    assert [n for n in names if n.startswith(("complaints_", "tickets_", "wishes_", "contacted_"))] == [
         "complaints_30d",
         "tickets_30d",
         "contacted_30d",
     ]
-    assert not [n for n in names if n.startswith(("csat", "nps", "resp", "reso")) and n.endswith("365d")]
+    assert not [
+        n for n in names if n.startswith(("csat", "nps", "intent", "resp", "reso")) and n.endswith("365d")
+    ]
 
 
 def test_what_the_tables_hold(told):
     """First rows of 1 January 2023: 456 days up to the cutoff, of which the orders' 200 count."""
     signals = told(interactions=interactions(INTERACTIONS), contacts=contacts(CONTACTS))
-    flags = ("has_complaints", "has_tickets", "has_csat", "has_nps", "has_response", "has_resolution")
+    asked = ("has_csat", "has_nps", "has_intent")
+    flags = ("has_complaints", "has_tickets", *asked, "has_wishes", "has_response", "has_resolution")
     assert interactions_hold(signals.interactions, CUTOFF, 200) == dict.fromkeys(flags, True) | {
         "interaction_days": 200
     }
@@ -177,6 +201,8 @@ def test_what_the_tables_hold(told):
         "has_tickets": False,
         "has_csat": True,
         "has_nps": True,
+        "has_intent": True,
+        "has_wishes": False,
         "has_response": False,
         "has_resolution": True,
         "interaction_days": 95,

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from churnlab.features.satisfaction import CAUSES, CHANNELS, FEWEST, MONTHS, OTHERS, TOP_CAUSES, satisfaction
+from churnlab.features.satisfaction import (
+    CAUSES,
+    CHANNELS,
+    FEWEST,
+    MONTHS,
+    OTHERS,
+    TOP_CAUSES,
+    WISHES,
+    satisfaction,
+)
 
 START, END = date(2024, 1, 10), date(2024, 3, 15)
 NAN = float("nan")
@@ -38,6 +47,14 @@ ROWS = [
     ("c", "2024-03-03 08:00", "nps", 6.0, None, None, None, None),
     ("d", "2024-03-04 08:00", "nps", 0.0, None, None, None, None),
     ("d", "2024-03-16 08:00", "nps", 10.0, None, None, None, None),
+    ("a", "2024-02-01 08:00", "intent", 10.0, None, None, None, None),
+    ("b", "2024-02-29 08:00", "intent", 1.0, None, None, None, None),
+    ("c", "2024-03-16 08:00", "intent", 0.0, None, None, None, None),
+    ("a", "2024-02-03 08:00", "wish", 5.0, None, "lamp", None, None),
+    ("b", "2024-02-04 08:00", "wish", None, None, "lamp", None, None),
+    ("c", "2024-03-15 08:00", "wish", None, None, "lamp", None, None),
+    ("c", "2024-03-15 09:00", "wish", None, None, "a gift for Ann", None, None),
+    ("d", "2024-03-16 08:00", "wish", None, None, "lamp", None, None),
 ]
 NAMES = ["customer_id", "ts", "kind", "score", "channel", "topic", "responded", "resolved"]
 
@@ -62,9 +79,9 @@ def test_months_by_hand(found):
     assert found.months.dtypes.astype(str).to_dict() == MONTHS
     rows = found.months.fillna(-999).itertuples(index=False, name=None)
     assert list(rows) == [
-        ("2024-01", 1, 2, 200.0, 2, 2, 0.625, 0, -999),
-        ("2024-02", 0, 0, -999, 1, 0, -999, 0, -999),
-        ("2024-03", 2, 1, 50.0, 2, 0, -999, 4, -25.0),
+        ("2024-01", 1, 2, 200.0, 2, 2, 0.625, 0, -999, 0, -999, 0),
+        ("2024-02", 0, 0, -999, 1, 0, -999, 0, -999, 2, 5.5, 2),
+        ("2024-03", 2, 1, 50.0, 2, 0, -999, 4, -25.0, 0, -999, 2),
     ]
 
 
@@ -89,6 +106,15 @@ def test_causes_by_hand(found):
     assert list(found.causes.itertuples(index=False, name=None)) == [
         ("late", 3, 0.75, 1, 0),
         (OTHERS, 1, 0.25, 1, 0),
+    ]
+
+
+def test_wishes_by_hand(found):
+    """The lamp three times by the end; what one customer wrote is not told."""
+    assert found.wished.dtypes.astype(str).to_dict() == WISHES
+    assert list(found.wished.itertuples(index=False, name=None)) == [
+        ("lamp", 3, 0.75, 0),
+        (OTHERS, 1, 0.25, 0),
     ]
 
 
@@ -120,6 +146,7 @@ def test_a_table_younger_than_the_period_tells_of_its_own_months(ledger, told):
     months = satisfaction(told(interactions=young).interactions, ledger(ORDERS), START, END).months
     assert months["month"].tolist() == ["2024-02", "2024-03"]
     assert months["csat"].tolist() == pytest.approx([0.5, NAN], nan_ok=True)
+    assert months["wishes"].tolist() == [0, 0]
 
 
 @given(data=st.data())
@@ -141,5 +168,6 @@ def test_what_comes_later_changes_no_month_that_is_over(data, ledger, told, busy
         pd.testing.assert_frame_equal(now.reset_index(drop=True), was.reset_index(drop=True))
     assert late.months["nps"].dropna().between(-100, 100).all()
     assert late.months["csat"].dropna().between(0, 1).all()
+    assert late.months["intent"].dropna().between(0, 10).all()
     assert (late.months["complaints_open"] <= late.months["complaints"].cumsum()).all()
     assert late.causes["open"].le(late.causes["complaints"]).all()

@@ -55,15 +55,15 @@ def test_columns_are_those_announced(busy, told, told_spec, full_spec, busy_tabl
     assert (frame.dtypes.iloc[1:] == "float64").all()
     assert not np.isinf(frame.drop(columns="customer_id")).any(axis=None)
     alone = snapshot(busy, CUTOFF, replace(full_spec, history_days=400), 10.0)
-    # complaints 5, tickets 3, csat 3, nps 3, hours 2 and 2, contacts 4, customers 6
-    assert len(frame.columns) - len(alone.columns) == 28
+    # complaints 5, tickets 3, csat 3, nps 3, intent 3, wishes 2, hours 2 and 2, contacts 4, customers 6
+    assert len(frame.columns) - len(alone.columns) == 33
     exactly(frame[alone.columns], alone)
 
 
 def test_every_new_column_belongs_to_a_story_and_none_is_money(told_spec, full_spec):
     new = set(feature_names(told_spec)) - set(feature_names(replace(full_spec, history_days=400)))
     stories = {_story(name) for name in new}
-    assert stories == {"satisfaction", "contacts", "signup", "business", "goodwill"} <= set(STORIES)
+    assert stories == {"satisfaction", "wishes", "contacts", "signup", "business", "goodwill"} <= set(STORIES)
     assert money_columns(sorted(new)) == []
 
 
@@ -102,7 +102,7 @@ EVENTS = st.lists(
     st.tuples(
         st.sampled_from("abcx"),
         st.integers(0, 60 * 24).map(lambda hours: pd.Timestamp(FIRST_DAY) + pd.Timedelta(hours=hours)),
-        st.sampled_from(["complaint", "ticket", "csat", "nps"]),
+        st.sampled_from(["complaint", "ticket", "csat", "nps", "intent", "wish"]),
         st.one_of(st.none(), st.floats(0, 10)),
         st.integers(1, 10**6).map(lambda seconds: pd.Timedelta(seconds=seconds)),
         st.sampled_from(["treated", "control"]),

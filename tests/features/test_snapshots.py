@@ -80,6 +80,12 @@ def test_the_spec_survives_json(full_spec, lean_spec):
         assert FeatureSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
+def test_a_spec_saved_before_a_column_existed_has_none_of_it(full_spec):
+    saved = full_spec.to_dict()
+    del saved["has_intent"], saved["has_wishes"]
+    assert FeatureSpec.from_dict(saved) == full_spec
+
+
 def test_a_spec_with_other_fields_is_refused(lean_spec):
     saved = lean_spec.to_dict() | {"has_weather": True}
     del saved["horizon_days"]

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from churnlab.features.satisfaction import CAUSES, CHANNELS, LATELY, MONTHS, UNKNOWN, Satisfaction
+from churnlab.features.satisfaction import CAUSES, CHANNELS, LATELY, MONTHS, UNKNOWN, WISHES, Satisfaction
 from churnlab.report.satisfaction import NEEDED, satisfaction_charts, told
 from churnlab.report.templating import environment
 
@@ -24,8 +24,8 @@ def frame(rows: list[tuple], types: dict[str, str]) -> pd.DataFrame:
 @pytest.fixture
 def found() -> Satisfaction:
     months = [
-        ("2024-01", 200, 4, 2.0, 3, 5, 0.75, 0, NAN),
-        ("2024-02", 0, 0, NAN, 1, 0, NAN, 4, -25.0),
+        ("2024-01", 200, 4, 2.0, 3, 5, 0.75, 0, NAN, 7, 8.26, 0),
+        ("2024-02", 0, 0, NAN, 1, 0, NAN, 4, -25.0, 0, NAN, 1234),
     ]
     channels = [
         ("2024-01", "تلفن", 1, 2.0, 0, NAN),
@@ -38,6 +38,7 @@ def found() -> Satisfaction:
         frame(months, MONTHS),
         frame(channels, CHANNELS),
         frame([(HOSTILE, 3, 0.75, 2, 0), (UNKNOWN, 1, 0.25, 0, 9)], CAUSES),
+        frame([("چراغ", 1200, 0.97, 11), (HOSTILE, 34, 0.03, 0)], WISHES),
     )
 
 
@@ -52,7 +53,19 @@ def section(found: Satisfaction | None) -> str:
 def test_the_section_shows_months_waits_and_causes(found):
     """The busiest channel first; a text of the shop's is shown and not run."""
     html = section(found)
-    for cell in ("2.0", "75\u00a0%", "\u221225", "2,500.0", "0.2", "تلفن", "2024-01-05", "2024-02-20"):
+    for cell in (
+        "2.0",
+        "75\u00a0%",
+        "\u221225",
+        "2,500.0",
+        "0.2",
+        "8.3",
+        "1,234",
+        "چراغ",
+        "تلفن",
+        "2024-01-05",
+        "2024-02-20",
+    ):
         assert cell in html
     assert HOSTILE not in html
     assert html.index("&lt;img") < html.index("تلفن")
@@ -62,17 +75,35 @@ def test_the_section_shows_months_waits_and_causes(found):
 def test_what_the_table_lacks_is_said_and_not_shown(found):
     """Without answers to questions and without complaints: waits for tickets alone."""
     nothing = {"complaints": 0, "complaints_open": 0, "csat_answers": 0, "nps_answers": 0}
-    bare = dataclasses.replace(found, months=found.months.assign(**nothing), causes=found.causes[:0])
+    nothing |= {"intent_answers": 0, "wishes": 0}
+    none = {"causes": found.causes[:0], "wished": found.wished[:0]}
+    bare = dataclasses.replace(found, months=found.months.assign(**nothing), **none)
     html = section(bare)
-    assert set(told(bare)["missing"]) == {NEEDED[name] for name in ("complaints", "csat", "nps", "causes")}
+    assert set(told(bare)["missing"]) == {
+        NEEDED[name] for name in NEEDED if name not in ("response", "resolution")
+    }
     assert NEEDED["csat"] in html
     assert "Per 100 active" not in html and "Causes" not in html
+    assert "Would buy again" not in html and "wished for, last" not in html
     assert list(satisfaction_charts(bare)) == ["response", "resolution"]
 
 
 def test_complaints_whose_causes_are_not_told(found):
     unknown = dataclasses.replace(found, causes=frame([(UNKNOWN, 4, 1.0, 2, 0)], CAUSES))
     assert told(unknown)["missing"] == [NEEDED["causes"]]
+
+
+def test_wishes_alone(found):
+    """They have a table of months, and of things only where it is said what they are."""
+    nothing = dict.fromkeys(
+        ("complaints", "complaints_open", "csat_answers", "nps_answers", "intent_answers"), 0
+    )
+    months = found.months.assign(**nothing)
+    alone = dataclasses.replace(found, months=months, channels=found.channels[:0], causes=found.causes[:0])
+    html = section(alone)
+    assert "1,234" in html and "wished for, last" in html and "NPS" not in html
+    unsaid = dataclasses.replace(alone, wished=frame([(UNKNOWN, 1234, 1.0, 11)], WISHES))
+    assert "1,234" in section(unsaid) and "wished for, last" not in section(unsaid)
 
 
 def test_without_a_table_a_sentence_says_what_is_needed():

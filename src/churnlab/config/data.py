@@ -140,10 +140,10 @@ class Customers(SideTable):
 
 
 class Interactions(SideTable):
-    """Complaints, tickets and what customers answered when asked."""
+    """Complaints, tickets, wishes and what customers answered when asked."""
 
     columns: InteractionColumns = InteractionColumns()
-    kinds: dict[Literal["complaint", "ticket", "csat", "nps"], tuple[str, ...]] = {}
+    kinds: dict[Literal["complaint", "ticket", "csat", "nps", "intent", "wish"], tuple[str, ...]] = {}
     csat_range: tuple[float, float] = (1.0, 5.0)
 
     @model_validator(mode="after")

@@ -221,11 +221,17 @@ def interactions(data: Data | None = None) -> pa.DataFrameSchema:
         {
             "customer_id": _id(),
             "ts": _moment("when the customer turned up", data, needed=True),
-            "kind": _column(dt.string, "choice", "complaint, ticket, csat or nps", KIND_UNKNOWN, needed=True),
+            "kind": _column(
+                dt.string,
+                "choice",
+                "complaint, ticket, csat, nps, intent (to buy again) or wish (put on a wish list)",
+                KIND_UNKNOWN,
+                needed=True,
+            ),
             "score": _column(
                 dt.float64,
                 "number",
-                "answer to a csat or nps question",
+                "answer to a csat, nps or intent question",
                 unreadable("score"),
                 MARK_MIXED,
                 checks=(
@@ -241,7 +247,7 @@ def interactions(data: Data | None = None) -> pa.DataFrameSchema:
             "resolution_hours": _number("resolution_hours", "hours until settled, in place of resolved"),
         },
         name="interactions",
-        description="One row per complaint, ticket or answered question.",
+        description="One row per complaint, ticket, wish or answered question.",
         metadata={"across": (DUPLICATE, OVERLAP)},
     )
 
@@ -254,11 +260,11 @@ def _ending(says: str, data: Data | None) -> pa.Column:
 
 def asks(table: ir.Table) -> ir.BooleanValue:
     """Kinds that carry a score."""
-    return table["kind"].isin(["csat", "nps"])
+    return table["kind"].isin(["csat", "nps", "intent"])
 
 
 def on_scale(table: ir.Table, word: str) -> ir.BooleanValue:
-    """Satisfaction has been brought to 0 … 1 by now; promoters are counted from 0 to 10."""
+    """Satisfaction has been brought to 0 … 1 by now; nps and intent go from 0 to 10."""
     top = (table["kind"] == "csat").ifelse(1.0, 10.0)
     return (table[word] >= 0.0) & (table[word] <= top)
 

@@ -133,15 +133,15 @@ EXCESS_RETURN = Reason(
 FLAG_UNREADABLE = Reason("flag_unreadable", "is neither yes nor no: write true or false", "maybe")
 KIND_UNKNOWN = Reason(
     "kind_unknown",
-    "is none of complaint, ticket, csat, nps: say which it means in data.interactions.kinds",
+    "is none of complaint, ticket, csat, nps, intent, wish: say which it means in data.interactions.kinds",
     "chat",
 )
 SCORE_OUTSIDE = Reason(
     "score_out_of_range",
-    "is not on the scale: nps goes from 0 to 10, csat as data.interactions.csat_range says",
+    "is not on the scale: nps and intent go from 0 to 10, csat as data.interactions.csat_range says",
     "11",
 )
-SCORE_MISSING = Reason("score_missing", "csat and nps need a score: fill it in the source", "")
+SCORE_MISSING = Reason("score_missing", "csat, nps and intent need a score: fill it in the source", "")
 ENDED_EARLY = Reason(
     "ended_before_start", "the response or resolution is before the interaction: correct it", "-2 hours"
 )

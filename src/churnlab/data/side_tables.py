@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 MOST_HOURS = 10_000_000.0  # a thousand years: what lasts so long ends on a day that is refused
-KINDS, GROUPS = ("complaint", "ticket", "csat", "nps"), ("treated", "control")
+KINDS, GROUPS = ("complaint", "ticket", "csat", "nps", "intent", "wish"), ("treated", "control")
 HOURS = {"responded": "response_hours", "resolved": "resolution_hours"}
 SORTED_BY = {
     "customers": ("customer_id", "known_from", "signup"),

@@ -69,7 +69,7 @@ class ShopReport:
     def _satisfaction(self) -> dict[str, Any]:
         if self.satisfaction is None:
             return {}
-        frames = ("months", "channels", "causes")
+        frames = ("months", "channels", "causes", "wished")
         told = {name: _records(getattr(self.satisfaction, name)) for name in frames}
         return {"satisfaction": {"first_day": self.satisfaction.first_day, **told}}
 

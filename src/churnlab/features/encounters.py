@@ -1,4 +1,4 @@
-"""What passed between shop and customer up to a cutoff: complaints, tickets, survey answers, contacts."""
+"""What passed between shop and customer up to a cutoff: complaints, survey answers, wishes, contacts."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ if TYPE_CHECKING:
     from churnlab.features.spec import FeatureSpec
 
 WINDOWS_DAYS = (30, 90, 365)
+WISH_WINDOWS_DAYS = (90,)
 MEAN_WINDOW_DAYS = 365
 
 
 def interaction_features(
     buyers: ir.Table, interactions: ir.Table, cutoff: date, spec: FeatureSpec
 ) -> ir.Table:
-    """Complaints, tickets and survey answers of every buyer.
+    """Complaints, tickets, survey answers and wishes of every buyer.
 
     Parameters
     ----------
     buyers
         customer_id, one row each.
     interactions
-        customer_id, ts, kind (complaint, ticket, csat, nps), score, responded, resolved. A row is known from
-        its ts, its response from `responded` and its resolution from `resolved`; of a day after the cutoff,
-        none is.
+        customer_id, ts, kind (complaint, ticket, csat, nps, intent, wish), score, responded, resolved. A row
+        is known from its ts, its response from `responded` and its resolution from `resolved`; of a day after
+        the cutoff, none is.
     cutoff
         Last day that is known.
     spec
@@ -40,11 +41,11 @@ def interaction_features(
     Returns
     -------
     customer_id and float64 columns, one row per buyer. Counts are 0 for a buyer without a row; days since
-    the last one, scores and mean hours are null. csat is 0 to 1, nps 0 to 10; `complaint_open` counts the
-    complaints whose resolution is not known.
+    the last one, scores and mean hours are null. csat is 0 to 1, nps and intent 0 to 10;
+    `complaint_open` counts the complaints whose resolution is not known.
     """
     rows = _beside(buyers, known_interactions(interactions, cutoff))
-    columns = complaints(rows, spec) | scores(rows, spec) | hours(rows, spec)
+    columns = complaints(rows, spec) | scores(rows, spec) | wishes(rows, spec) | hours(rows, spec)
     return rows.group_by("customer_id").aggregate(**columns)
 
 
@@ -79,6 +80,8 @@ def interactions_hold(interactions: ir.Table, cutoff: date, history_days: int) -
             has_tickets=(known.kind == "ticket").any(),
             has_csat=((known.kind == "csat") & scored).any(),
             has_nps=((known.kind == "nps") & scored).any(),
+            has_intent=((known.kind == "intent") & scored).any(),
+            has_wishes=(known.kind == "wish").any(),
             has_response=known.response_seconds.notnull().any(),
             has_resolution=known.resolution_seconds.notnull().any(),
         )
@@ -130,12 +133,21 @@ def complaints(rows: ir.Table, spec: FeatureSpec) -> Columns:
 def scores(rows: ir.Table, spec: FeatureSpec) -> Columns:
     """What customers answered when asked: the last answer (the mean of those of one moment), and all."""
     columns: Columns = {}
-    for kind, asked in (("csat", spec.has_csat), ("nps", spec.has_nps)):
-        if asked:
+    for kind in ("csat", "nps", "intent"):
+        if getattr(spec, f"has_{kind}"):
             answered = _is(rows, kind)
             columns[f"{kind}_last"] = _mean(rows.score, answered & rows.is_last_score.fill_null(False))
             columns |= _means(kind, rows.score, answered, rows.age_days, spec)
     return columns
+
+
+def wishes(rows: ir.Table, spec: FeatureSpec) -> Columns:
+    """How many things were put on the wish list, and how lately."""
+    if not spec.has_wishes:
+        return {}
+    wish = _is(rows, "wish")
+    counts = _counts(wish, rows.age_days, "wishes", spec.interaction_days, WISH_WINDOWS_DAYS)
+    return {**counts, "days_since_last_wish": rows.age_days.min(where=wish).cast("float64")}
 
 
 def hours(rows: ir.Table, spec: FeatureSpec) -> Columns:
@@ -169,8 +181,14 @@ def _seconds(asked: ir.TimestampValue, answered: ir.TimestampValue, cutoff: date
     return (answered.date() <= cutoff).ifelse(waited, ibis.null("float64"))
 
 
-def _counts(events: ir.BooleanValue, age: ir.IntegerValue, name: str, days: int) -> Columns:
-    return {f"{name}_{w}d": counted((events & (age < w)).fill_null(False)) for w in WINDOWS_DAYS if w <= days}
+def _counts(
+    events: ir.BooleanValue,
+    age: ir.IntegerValue,
+    name: str,
+    days: int,
+    windows: tuple[int, ...] = WINDOWS_DAYS,
+) -> Columns:
+    return {f"{name}_{w}d": counted((events & (age < w)).fill_null(False)) for w in windows if w <= days}
 
 
 def _means(

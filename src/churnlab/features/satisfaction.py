@@ -1,4 +1,4 @@
-"""How satisfied a shop's customers are, month by month: complaints, answers to them, survey scores."""
+"""How satisfied a shop's customers are, month by month: complaints, answers, survey scores, wishes."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ MONTHS = {
     "csat": "float64",
     "nps_answers": "int64",
     "nps": "float64",
+    "intent_answers": "int64",
+    "intent": "float64",
+    "wishes": "int64",
 }
 CHANNELS = {
     "period": "str",
@@ -41,6 +44,7 @@ CHANNELS = {
     "resolution_hours": "float64",
 }
 CAUSES = {"cause": "str", "complaints": "int64", "share": "float64", "open": "int64", "before": "int64"}
+WISHES = {"wish": "str", "wishes": "int64", "share": "float64", "before": "int64"}
 ENDINGS = {"response": ("responded", "responses"), "resolution": ("resolved", "resolutions")}
 
 
@@ -54,20 +58,23 @@ class Satisfaction:
         The first day of the interactions table.
     months
         One row per month. complaints_open: those of any day that were not settled at the month's end; csat:
-        mean from 0 to 1; nps: promoters less detractors, in points from -100 to 100; NaN where nothing is
-        known.
+        mean from 0 to 1; nps: promoters less detractors, in points from -100 to 100; intent: mean from 0 to
+        10; NaN where nothing is known.
     channels
         Month, or `lately` for the last `LATELY_DAYS`, and channel: how many first answers were given then,
         how many matters settled, and half of them within how many hours. A wait counts when it ends.
     causes
         Topics of the complaints of the last `LATELY_DAYS`, most frequent first: share of all, still open, and
         how many there were in as many days before.
+    wished
+        The same of the wishes, which are never settled.
     """
 
     first_day: date
     months: pd.DataFrame
     channels: pd.DataFrame
     causes: pd.DataFrame
+    wished: pd.DataFrame
 
 
 def satisfaction(interactions: ir.Table, orders: ir.Table, start: date, end: date) -> Satisfaction | None:
@@ -91,7 +98,13 @@ def satisfaction(interactions: ir.Table, orders: ir.Table, start: date, end: dat
         return None
     months = pd.period_range(max(first, start), end, freq="M").astype(str)
     return Satisfaction(
-        first, _months(known, orders, end, months), _channels(known, end, months), _causes(known, end)
+        first,
+        _months(known, orders, end, months),
+        _channels(known, end, months),
+        causes=_topics(known, "complaint", {"topic": "cause", "rows": "complaints"})[list(CAUSES)].astype(
+            CAUSES
+        ),
+        wished=_topics(known, "wish", {"topic": "wish", "rows": "wishes"})[list(WISHES)].astype(WISHES),
     )
 
 
@@ -115,8 +128,10 @@ def _months(known: ir.Table, orders: ir.Table, end: date, months: pd.Index) -> p
 
 
 def _asked(rows: ir.Table) -> dict[str, ir.Value]:
-    """Complaints of the month, and what those said who were asked."""
-    csat, nps = (((rows.kind == kind) & (rows.score >= 0)).fill_null(False) for kind in ("csat", "nps"))
+    """Complaints and wishes of the month, and what those said who were asked."""
+    csat, nps, intent = (
+        ((rows.kind == kind) & (rows.score >= 0)).fill_null(False) for kind in ("csat", "nps", "intent")
+    )
     promoters, detractors = nps & (rows.score >= PROMOTER), nps & (rows.score <= DETRACTOR)
     return {
         "complaints": counted((rows.kind == "complaint").fill_null(False)),
@@ -124,6 +139,9 @@ def _asked(rows: ir.Table) -> dict[str, ir.Value]:
         "csat": ratio(exact(rows.score, where=csat), counted(csat)),
         "nps_answers": counted(nps),
         "nps": ratio(100 * (counted(promoters) - counted(detractors)), counted(nps)),
+        "intent_answers": counted(intent),
+        "intent": ratio(exact(rows.score, where=intent), counted(intent)),
+        "wishes": counted((rows.kind == "wish").fill_null(False)),
     }
 
 
@@ -153,21 +171,21 @@ def _waits(known: ir.Table, name: str, end: date) -> pd.DataFrame:
     return pd.concat(told).set_index(["period", "channel"])
 
 
-def _causes(known: ir.Table, end: date) -> pd.DataFrame:
-    rows = known.filter((known.kind == "complaint") & (known.age_days < 2 * LATELY_DAYS))
+def _topics(known: ir.Table, kind: str, named: dict[str, str]) -> pd.DataFrame:
+    """Topics of the rows of a kind, most frequent of the last `LATELY_DAYS` first; `named`: columns anew."""
+    rows = known.filter((known.kind == kind) & (known.age_days < 2 * LATELY_DAYS))
     lately = rows.age_days < LATELY_DAYS
-    each = rows.group_by(cause=rows.topic.fill_null(UNKNOWN)).aggregate(
-        complaints=counted(lately),
+    each = rows.group_by(topic=rows.topic.fill_null(UNKNOWN)).aggregate(
+        rows=counted(lately),
         open=counted(lately & ~(rows.resolution_seconds >= 0).fill_null(False)),
         before=counted(~lately),
     )
-    found = each.to_pandas().sort_values(["complaints", "cause"], ascending=[False, True], ignore_index=True)
-    rare = (found["complaints"] + found["before"] < FEWEST) | (found.index >= TOP_CAUSES)
+    found = each.to_pandas().sort_values(["rows", "topic"], ascending=[False, True], ignore_index=True)
+    rare = (found["rows"] + found["before"] < FEWEST) | (found.index >= TOP_CAUSES)
     told = pd.concat([found[~rare], _together(found[rare])], ignore_index=True)
-    told = told[told["complaints"] + told["before"] > 0]
-    share = told["complaints"] / max(told["complaints"].sum(), 1)
-    return told.assign(share=share)[list(CAUSES)].astype(CAUSES)
+    told = told[told["rows"] + told["before"] > 0]
+    return told.assign(share=told["rows"] / max(told["rows"].sum(), 1)).rename(columns=named)
 
 
 def _together(rows: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame([{"cause": OTHERS, **rows[["complaints", "open", "before"]].sum().to_dict()}])
+    return pd.DataFrame([{"topic": OTHERS, **rows[["rows", "open", "before"]].sum().to_dict()}])

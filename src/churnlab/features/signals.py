@@ -36,6 +36,8 @@ FLAGS = {
         "has_tickets",
         "has_csat",
         "has_nps",
+        "has_intent",
+        "has_wishes",
         "has_response",
         "has_resolution",
     ),
@@ -70,7 +72,8 @@ class Signals:
     customers
         Who the customers are: see :func:`churnlab.features.customers.in_force`.
     interactions
-        Complaints, tickets, survey answers: see :func:`churnlab.features.encounters.interaction_features`.
+        Complaints, tickets, survey answers, wishes: see
+        :func:`churnlab.features.encounters.interaction_features`.
     contacts
         Who was contacted: see :func:`churnlab.features.encounters.contact_features`.
     """

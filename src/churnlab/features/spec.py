@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from churnlab.errors import DataError
@@ -31,6 +31,8 @@ class FeatureSpec:
     has_tickets: bool = False
     has_csat: bool = False
     has_nps: bool = False
+    has_intent: bool = False
+    has_wishes: bool = False
     has_response: bool = False
     has_resolution: bool = False
     has_contacts: bool = False
@@ -47,16 +49,17 @@ class FeatureSpec:
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> FeatureSpec:
-        """The inverse of :meth:`to_dict`.
+        """The inverse of :meth:`to_dict`; columns that the saved spec does not know are not in its snapshots.
 
         Raises
         ------
         DataError
-            A field is missing or unknown.
+            A field is unknown, or one without a default is missing.
         """
         names = {field.name for field in fields(cls)}
-        if names != set(saved):
-            odd = ", ".join(sorted(names ^ set(saved)))
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        if wrong := (needed - set(saved)) | (set(saved) - names):
+            odd = ", ".join(sorted(wrong))
             raise DataError(f"feature spec: missing or unknown {odd}: train the model again")
         values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in saved.items()}
         return cls(**values)

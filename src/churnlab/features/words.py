@@ -58,6 +58,9 @@ WORDS = {
     "csat_mean": "average satisfaction in survey answers",
     "nps_last": "readiness to recommend the shop, 0 to 10, in the last answer",
     "nps_mean": "average readiness to recommend the shop, 0 to 10",
+    "intent_last": "readiness to buy again, 0 to 10, in the last answer",
+    "intent_mean": "average readiness to buy again, 0 to 10",
+    "days_since_last_wish": "days since they last put something on the wish list",
     "response_hours_mean": "average hours until the shop responded",
     "resolution_hours_mean": "average hours until a matter was resolved",
     "days_since_last_contact": "days since the shop last contacted them",
@@ -90,18 +93,20 @@ PATTERNS = {
     r"(products|categories)_new_share": "share of {0} in the basket never bought before",
     r"complaints_(\d+)d": "complaints in the last {0} days",
     r"tickets_(\d+)d": "support tickets in the last {0} days",
+    r"wishes_(\d+)d": "things put on the wish list in the last {0} days",
     r"contacted_(\d+)d": "contacts by the shop in the last {0} days",
     r"csat_mean_(\d+)d": "average satisfaction in survey answers of the last {0} days",
     r"nps_mean_(\d+)d": "average readiness to recommend the shop, 0 to 10, in the last {0} days",
+    r"intent_mean_(\d+)d": "average readiness to buy again, 0 to 10, in the last {0} days",
     r"response_hours_mean_(\d+)d": "average hours until the shop responded, in the last {0} days",
     r"resolution_hours_mean_(\d+)d": "average hours until a matter was resolved, in the last {0} days",
 }
 
 # What no figure means, where it is not that nobody knows yet.
 ABSENT = {
-    r"days_since_last_complaint": "none so far",
+    r"days_since_last_(complaint|wish)": "none so far",
     r"days_since_last_contact": "never so far",
-    r"(csat|nps)_.*": "no answer yet",
+    r"(csat|nps|intent)_.*": "no answer yet",
     r"(response|resolution)_hours_.*": "no case yet",
     r"days_since_signup|days_from_signup_to_first_order|is_.*|consents": "not known",
 }

@@ -15,9 +15,12 @@ NEEDED = {
     "complaints": "complaints (kind complaint)",
     "csat": "satisfaction (kind csat, score)",
     "nps": "willingness to recommend (kind nps, score)",
+    "intent": "intent to buy again (kind intent, score)",
+    "wishes": "wishes (kind wish)",
     "response": "response times (responded or response_hours)",
     "resolution": "resolution times (resolved or resolution_hours)",
     "causes": "causes of complaints (topic)",
+    "wished": "what is wished for (topic)",
 }
 WAITS = {
     "response": "How long customers wait for an answer",
@@ -28,16 +31,20 @@ LABELS = 8  # months named on an axis
 
 def signals(found: Satisfaction) -> dict[str, bool]:
     """Which signals the table tells of, by the words of `NEEDED`."""
-    months, causes = found.months, found.causes
+    months = found.months
     lately = found.channels[found.channels["period"] == LATELY]
     complaints = bool(months["complaints"].sum() + months["complaints_open"].sum())
+    wishes = bool(months["wishes"].sum())
     return {
         "complaints": complaints,
         "csat": bool(months["csat_answers"].sum()),
         "nps": bool(months["nps_answers"].sum()),
+        "intent": bool(months["intent_answers"].sum()),
+        "wishes": wishes,
         "response": bool(lately["responses"].sum()),
         "resolution": bool(lately["resolutions"].sum()),
-        "causes": complaints and bool((causes["cause"] != UNKNOWN).any()),
+        "causes": complaints and bool((found.causes["cause"] != UNKNOWN).any()),
+        "wished": wishes and bool((found.wished["wish"] != UNKNOWN).any()),
     }
 
 
@@ -47,8 +54,8 @@ def told(found: Satisfaction | None) -> dict[str, Any]:
     Returns
     -------
     dict
-        `has` (as :func:`signals`), `missing` (what of `NEEDED` is not there), `months`, `channels`, `causes`
-        (rows); empty without a table.
+        `has` (as :func:`signals`), `missing` (what of `NEEDED` is not there), `months`, `channels`, `causes`,
+        `wished` (rows); empty without a table.
     """
     if found is None:
         return {}
@@ -60,6 +67,7 @@ def told(found: Satisfaction | None) -> dict[str, Any]:
         "months": found.months.tail(SHOWN_MONTHS).to_dict("records"),
         "channels": lately.sort_values("responses", ascending=False, kind="stable").to_dict("records"),
         "causes": found.causes.to_dict("records"),
+        "wished": found.wished.to_dict("records"),
     }
 
 
