@@ -12,11 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import settings
 
 from churnlab.config import Params, read_params
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no defect
+settings.load_profile("patient")
 
 ROOT = Path(__file__).parents[1]
 FIRST_DAY = date(2022, 1, 1)

@@ -238,9 +238,27 @@ SIDES = {
         ],
     ),
     "customers": (
-        Customers(path="x.csv", columns={"is_business": "is_business", "consent": {"email": "email"}}),
-        {"customer_id": "c", "is_business": "no", "consent_email": "yes"},
+        Customers(
+            path="x.csv",
+            columns={
+                "is_business": "is_business",
+                "consent": {"email": "email"},
+                "paid_late_share": "paid_late_share",
+                "referrals": "referrals",
+            },
+        ),
+        {
+            "customer_id": "c",
+            "is_business": "no",
+            "consent_email": "yes",
+            "paid_late_share": "1",
+            "referrals": "0",
+        },
         [
+            ({"paid_late_share": "often"}, "paid_late_share_unreadable"),
+            ({"paid_late_share": "1.01"}, "criterion_out_of_range"),
+            ({"referrals": "many"}, "referrals_unreadable"),
+            ({"referrals": "-1"}, "criterion_out_of_range"),
             ({"is_business": "maybe"}, "flag_unreadable"),
             ({"consent_email": "2"}, "flag_unreadable"),
             ({"customer_id": ""}, "customer_id_missing"),
