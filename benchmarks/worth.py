@@ -58,6 +58,8 @@ class Shop:
         Gamma distribution of the rate of leaving, in weeks.
     p, q, v
         Gamma-Gamma distribution of purchase values.
+    seen_days
+        Days up to the cutoff that the log holds; None: from the first customer on.
     """
 
     name: str
@@ -71,12 +73,14 @@ class Shop:
     customers: int = 5_000
     days: int = 730
     arrival_days: int = 640
+    seen_days: int | None = None
 
 
 # The first as CDNOW was found to be: Fader, Hardie & Lee (2005); Fader & Hardie (2013) for the values.
 SHOPS = (
     Shop("as CDNOW", r=0.553, alpha=10.578, s=0.606, beta=11.669),
     Shop("frequent purchases", r=1.5, alpha=4.0, s=0.8, beta=30.0),
+    Shop("the same, 240 days of it", r=1.5, alpha=4.0, s=0.8, beta=30.0, seen_days=240),
 )
 
 
@@ -107,6 +111,7 @@ def made(shop: Shop, horizon_days: int, seed: int) -> tuple[pd.DataFrame, pd.Dat
             "amount": value,
         }
     )
+    lines = lines[lines["ts"] >= start + pd.Timedelta(days=shop.days - (shop.seen_days or shop.days))]
     return lines, pd.DataFrame({"customer_id": ids, "leaves": leaves, "yearly": 365 * rate * shop.p * scale})
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -129,6 +130,16 @@ def test_made_up_shops_buy_as_the_published_models_say():
     )
     each = lines.groupby("customer_id")["amount"].mean()
     assert each.mean() == pytest.approx(shop.p * shop.v / (shop.q - 1), rel=0.03)
+
+
+def test_a_made_up_log_can_begin_late():
+    shop = worth.Shop("", 1.5, 4.0, 0.8, 30.0, customers=200)
+    whole, truth = worth.made(shop, 30, seed=1)
+    late, same_truth = worth.made(replace(shop, seen_days=240), 30, seed=1)
+    cutoff = pd.Timestamp(worth.FIRST_DAY) + pd.Timedelta(days=shop.days - 1)
+    pd.testing.assert_frame_equal(late, whole[whole["ts"] > cutoff - pd.Timedelta(days=240)])
+    assert late["ts"].min() < cutoff - pd.Timedelta(days=230) < whole["ts"].max()
+    pd.testing.assert_frame_equal(same_truth, truth)
 
 
 def test_what_is_truly_there_to_keep_by_hand():

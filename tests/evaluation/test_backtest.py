@@ -212,6 +212,19 @@ def test_outcomes_of_a_sample_are_those_of_its_customers(sampled: Backtest, shop
     pd.testing.assert_frame_equal(truth, kept)
 
 
+def test_a_log_shorter_than_a_year_tells_the_rate_of_its_days(told: Backtest, shop: tuple) -> None:
+    orders, _, _ = shop
+    truth = truth_after(orders, CUTOFF, HORIZON)
+    assert truth is not None
+    begins = CUTOFF - timedelta(days=72)
+    rows = outcome_rows(told, truth, orders.filter(orders.day >= begins)).set_index("customer_id")
+    frame = angry_shop()[0]
+    lately = frame[(frame["day"] >= begins) & (frame["day"] <= CUTOFF)]
+    assert lately["day"].min() == begins
+    found = 5 * lately.groupby("customer_id")["amount"].sum().reindex(rows.index, fill_value=0.0)
+    np.testing.assert_allclose(rows["spend_last_year"], found, atol=1e-9)
+
+
 @pytest.mark.parametrize("horizon, known", [(30, True), (60, False)])
 def test_rows_for_decisions_are_what_the_log_holds(
     told: Backtest, shop: tuple, horizon: int, known: bool

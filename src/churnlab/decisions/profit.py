@@ -71,7 +71,7 @@ def value_kept(spend_last_year: np.ndarray, clv: Clv) -> np.ndarray:
     Parameters
     ----------
     spend_last_year
-        Net money in the 365 days up to the cutoff.
+        Net money in the 365 days up to the cutoff; of a shorter log, at its rate for as many days.
     clv
         Months, discount rate per month, margin.
     """

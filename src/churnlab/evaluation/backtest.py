@@ -61,6 +61,7 @@ OF_THE_PAST = (
     "returned_share_365d",
 )
 MODEL = "churnlab"
+YEAR_DAYS = 365
 Progress = Callable[[str], None]
 
 
@@ -194,15 +195,15 @@ def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.Da
     -------
     The columns of `truth` and of `PREDICTIONS`; risk_label, value_label; cutoff (ISO day); those of
     `OF_THE_PAST` that the features have; usual_gap_days: the customer's own mean gap, or the typical one;
-    spend_last_year: net money in the 365 days up to the cutoff; bought_afterwards: 1 with an order in the
-    horizon after this one, 0 without, NaN where the log ends.
+    spend_last_year: net money in the 365 days up to the cutoff, and where the log begins later, a year's
+    money at the rate of the days that it holds; bought_afterwards: 1 with an order in the horizon after this
+    one, 0 without, NaN where the log ends.
     """
     known = [name for name in OF_THE_PAST if name in test.features]
     past = test.features[["customer_id", *known]].assign(
         usual_gap_days=test.features["gap_mean_days"].fillna(test.scorer.typical["gap_mean_days"])
     )
-    spent = spent_before(orders, test.cutoff, 365)[["customer_id", "spend"]]
-    spent = spent.rename(columns={"spend": "spend_last_year"})
+    spent = _spent_last_year(orders, test.cutoff)
     rows = truth.merge(test.predictions, on="customer_id", validate="one_to_one")
     rows = rows.merge(past, on="customer_id", validate="one_to_one")
     rows = rows.merge(spent, on="customer_id", how="left", validate="one_to_one")
@@ -213,6 +214,14 @@ def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.Da
         value_label=test.scorer.value.label(rows["clv"].to_numpy()).to_numpy(),
         cutoff=test.cutoff.isoformat(),
     )
+
+
+def _spent_last_year(orders: ir.Table, cutoff: date) -> pd.DataFrame:
+    """customer_id, spend_last_year; nobody who spent nothing."""
+    first = orders.day.min().to_pyarrow().as_py()
+    known_days = min(YEAR_DAYS, (cutoff - first).days + 1)
+    spent = spent_before(orders, cutoff, known_days)
+    return spent[["customer_id"]].assign(spend_last_year=spent["spend"] * (YEAR_DAYS / known_days))
 
 
 def _afterwards(test: Backtest, orders: ir.Table) -> pd.DataFrame:
