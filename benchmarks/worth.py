@@ -85,14 +85,14 @@ SHOPS = (
 
 
 def made(shop: Shop, horizon_days: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Purchases to the end of the horizon and a week beyond, and the truth.
+    """Purchases to the end of another horizon after that of the forecast, and a week beyond; and the truth.
 
     Returns
     -------
     customer_id, ts, amount; customer_id, leaves (days since FIRST_DAY), yearly (money while a customer).
     """
     rng = np.random.default_rng(seed)
-    n, end = shop.customers, float(shop.days + horizon_days + WEEK)
+    n, end = shop.customers, float(shop.days + 2 * horizon_days + WEEK)
     rate = rng.gamma(shop.r, 1.0 / shop.alpha, n) / WEEK
     first = rng.uniform(0.0, shop.arrival_days, n)
     leaves = first + rng.exponential(1.0, n) / (rng.gamma(shop.s, 1.0 / shop.beta, n) / WEEK)
@@ -116,11 +116,11 @@ def made(shop: Shop, horizon_days: int, seed: int) -> tuple[pd.DataFrame, pd.Dat
 
 
 def worth(rows: pd.DataFrame, truth: pd.DataFrame, last: int, horizon_days: int) -> dict[str, pd.DataFrame]:
-    """The rows of the profit with what was spent last year, and with what is truly there to keep.
+    """The rows of the profit by what a log tells, and by what is truly there to keep.
 
     Returns
     -------
-    The definitions that a log allows; alive: of who was a customer still, what they truly spend in a year;
+    By `DEFINITIONS`; alive: of who was a customer still, what they truly spend in a year;
     leaving: of these, only who would have left within the horizon.
     """
     known = rows.merge(truth, on="customer_id", validate="one_to_one")
@@ -129,8 +129,8 @@ def worth(rows: pd.DataFrame, truth: pd.DataFrame, last: int, horizon_days: int)
     spent = {
         name: known["yearly"].where(kept, 0.0) for name, kept in (("alive", alive), ("leaving", leaving))
     }
-    seen = {name: DEFINITIONS[name](rows) for name in ("bought_in_the_year", "not_long_silent")}
-    return seen | {name: known.assign(spend_last_year=money) for name, money in spent.items()}
+    seen = {name: changed(rows) for name, changed in DEFINITIONS.items()}
+    return seen | {name: known.assign(yearly_spend=money) for name, money in spent.items()}
 
 
 def rows_of(shop: Shop, seed: int, params: Params) -> dict[str, pd.DataFrame]:

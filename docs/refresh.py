@@ -264,14 +264,19 @@ def profit_definitions() -> str:
 
 def profit_truth() -> str:
     """Realised profit on made-up logs, by what a log tells and by the truth."""
-    names = ("bought_in_the_year", "not_long_silent", "alive", "leaving")
-    shops = _json(WORTH)["shops"]
-    head = ("Contacted", *(f"{shop['shop']}: {name.replace('_', ' ')}" for shop in shops for name in names))
+    names = ("spent_afterwards", "not_long_silent", "bought_in_the_year", "alive", "leaving")
+    head = ("Shop", "Contacted", *(f"`{name}`" for name in names))
     rows = [
-        (words, *(f"{round(shop[name][strategy]['realised_profit']):,}" for shop in shops for name in names))
+        (
+            shop["shop"],
+            words,
+            *(f"{round(shop[name][strategy]['realised_profit']):,}" for name in names),
+        )
+        for shop in _json(WORTH)["shops"]
         for strategy, words in STRATEGIES.items()
+        if strategy != "nobody"
     ]
-    return table(head, rows, right=range(1, len(head)))
+    return table(head, rows, right=range(2, len(head)))
 
 
 def _spanned(row: pd.Series, name: str, low: str, high: str) -> str:
