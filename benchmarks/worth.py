@@ -1,4 +1,4 @@
-"""The list and the rules beside it on made-up logs, of which it is known who could be kept and what for.
+"""The list and the rules beside it on the grocer's log, and on made-up logs, whose truth is known.
 
 python benchmarks/worth.py    writes benchmarks/worth.json
 """
@@ -16,15 +16,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from _tasks import PARAMS, shown, write_figures
+from _tasks import PARAMS, ROOT, shown, write_figures
 from churnlab.config import Clv, Columns, Contact, Decisions, Params, read_params
 from churnlab.data.ingestion import ingest
 from churnlab.decisions.profit import over_all, profit_table
 from churnlab.decisions.profit_definitions import DEFINITIONS
 from churnlab.engine import connect
 from churnlab.evaluation.backtest import backtest, outcome_rows, truth_after
+from churnlab.pipelines import evaluate
+from churnlab.pipelines import ingest as ingest_stage
+from churnlab.pipelines._profit import write_profit
+from churnlab.pipelines._run import Workspace
 
 OUT = Path(__file__).with_name("worth.json")
+GROCER = ROOT / "params/complete_journey.yaml"
 FIRST_DAY, WEEK = date(2023, 1, 1), 7.0
 COLUMNS = Columns(customer_id="customer_id", ts="ts", amount="amount")
 LOGS = 3
@@ -165,6 +170,25 @@ def figures(logs: Sequence[dict[str, pd.DataFrame]], settings: Decisions, clv: C
     return found
 
 
+def past_lists(path: Path) -> dict[str, Any]:
+    """Profit of every strategy on a real log as `prioritise` finds it, over the cutoffs of the backtest."""
+    with TemporaryDirectory() as folder:
+        params = read_params(path).model_copy(update={"workspace": folder})
+        ingest_stage.run(params)
+        evaluate.run(params)
+        work = Workspace.of(params)
+        write_profit(params, work)
+        table = over_all(pd.read_parquet(work.profit)).set_index("strategy")
+        first = pd.read_parquet(work.profit_definitions).iloc[0]
+    return {
+        "log": params.data.dataset,
+        "horizon_days": params.features.horizon_days,
+        "cutoffs": int(first["cutoffs"]),
+        "definition": first["definition"],
+        "strategies": table[[*KEPT, "expected_profit"]].to_dict("index"),
+    }
+
+
 def open_to_all(settings: Decisions) -> Decisions:
     """The limits of params.yaml with `ACTIONS`, open to everybody: made-up customers have no types."""
     actions = {name: Contact.model_validate(action) for name, action in ACTIONS.items()}
@@ -172,13 +196,14 @@ def open_to_all(settings: Decisions) -> Decisions:
 
 
 def main() -> int:
-    """Run every shop and write the figures down."""
+    """Run every shop and the grocer's log, and write the figures down."""
     params, shops = read_params(PARAMS), []
     settings = open_to_all(params.decisions)
     for shop in SHOPS:
         logs = [rows_of(shop, seed, params) for seed in shown(range(LOGS), shop.name)]
         shops.append({"shop": shop.name, **figures(logs, settings, params.clv)})
-    write_figures({"logs": LOGS, "customers": SHOPS[0].customers, "shops": shops}, OUT)
+    made_up = {"logs": LOGS, "customers": SHOPS[0].customers, "shops": shops}
+    write_figures({**made_up, "grocer": past_lists(GROCER)}, OUT)
     return 0
 
 
