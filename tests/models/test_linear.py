@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churnlab.models.linear import Linear, fit_linear, signed_log
+from churnlab.models.linear import Linear, fit_linear
+from churnlab.models.seen import signed_log
 from churnlab.models.targets import Target
 
 N = 3000

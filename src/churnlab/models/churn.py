@@ -14,6 +14,7 @@ import pandas as pd
 from churnlab.config import Churn
 from churnlab.errors import ModelError
 from churnlab.models.patterns import Patterns
+from churnlab.models.seen import Seen, values
 from churnlab.models.targets import Target
 
 OBJECTIVE = {Target.CHURN: "binary", Target.REPEATS: "poisson", Target.SPEND: "gamma"}
@@ -67,9 +68,9 @@ class Boosted:
         except lgb.basic.LightGBMError as error:
             raise ModelError("the LightGBM model text is damaged: train again or roll back") from error
 
-    def link(self, frame: pd.DataFrame, base: np.ndarray) -> np.ndarray:
+    def link(self, frame: pd.DataFrame | Seen, base: np.ndarray) -> np.ndarray:
         """Prediction on the link scale. `base`, BTYD's answer, is not looked at: see :func:`fit_boosted`."""
-        matrix = _matrix(frame, self.features)
+        matrix = values(frame, self.features)
         if self._patterns is None or len(frame) < FEWEST_ROWS:
             return self._booster.predict(matrix, raw_score=True) + self.log_scale
         return self._patterns.link(matrix.T) + self.log_scale
@@ -79,14 +80,26 @@ class Boosted:
         """Empty: the trees do not read BTYD's answers."""
         return np.zeros(0)
 
-    def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def contributions(self, frame: pd.DataFrame | Seen) -> pd.DataFrame:
         """SHAP values on the link scale (Lundberg et al. 2020), columns `features`."""
-        matrix = _matrix(frame, self.features)
+        matrix = values(frame, self.features)
         if self._patterns is None:
-            values = self._booster.predict(matrix, pred_contrib=True)[:, :-1]
+            told = self._booster.predict(matrix, pred_contrib=True)[:, :-1]
         else:
-            values = self._patterns.contributions(matrix.T).T
-        return pd.DataFrame(values, index=frame.index, columns=list(self.features), copy=False)
+            told = self._patterns.contributions(matrix.T).T
+        return self._by_feature(told, frame)
+
+    def link_and_contributions(
+        self, frame: pd.DataFrame | Seen, base: np.ndarray
+    ) -> tuple[np.ndarray, pd.DataFrame]:
+        """:meth:`link` and :meth:`contributions`, for which rows alike are looked for once."""
+        if self._patterns is None:
+            return self.link(frame, base), self.contributions(frame)
+        link, told = self._patterns.link_and_contributions(values(frame, self.features).T)
+        return link + self.log_scale, self._by_feature(told.T, frame)
+
+    def _by_feature(self, told: np.ndarray, frame: pd.DataFrame | Seen) -> pd.DataFrame:
+        return pd.DataFrame(told, index=frame.index, columns=list(self.features), copy=False)
 
     @cached_property
     def _patterns(self) -> Patterns | None:
@@ -119,7 +132,7 @@ def fit_boosted(
     """
     scale = _scale(target, y, weight)
     names = tuple(frame.columns)
-    data = lgb.Dataset(_matrix(frame, names), y / scale, weight=weight)
+    data = lgb.Dataset(values(frame, names), y / scale, weight=weight)
     booster = lgb.train(_params(target, settings, len(y)), data, rounds)
     return Boosted(names, booster.model_to_string(), float(np.log(scale)))
 
@@ -143,12 +156,12 @@ def best_rounds(
     later, later_y = valid
     scale = _scale(target, y, weight)
     names = tuple(frame.columns)
-    data = lgb.Dataset(_matrix(frame, names), y / scale, weight=weight)
+    data = lgb.Dataset(values(frame, names), y / scale, weight=weight)
     booster = lgb.train(
         _params(target, settings, len(y)),
         data,
         settings.max_rounds,
-        valid_sets=[lgb.Dataset(_matrix(later, names), later_y / scale, reference=data)],
+        valid_sets=[lgb.Dataset(values(later, names), later_y / scale, reference=data)],
         callbacks=[lgb.early_stopping(settings.early_stopping_rounds, verbose=False)],
     )
     return max(booster.best_iteration, FEWEST_ROUNDS)
@@ -178,8 +191,3 @@ def _scale(target: Target, y: np.ndarray, weight: np.ndarray) -> float:
     if target is Target.CHURN:
         return 1.0
     return max(float(np.average(y, weights=weight)), np.finfo(float).tiny)
-
-
-def _matrix(frame: pd.DataFrame, features: tuple[str, ...]) -> np.ndarray:
-    own = frame if tuple(frame.columns) == features else frame[list(features)]
-    return own.to_numpy(float)

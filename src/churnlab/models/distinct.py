@@ -59,7 +59,7 @@ class Remembered:
         return none, self._answer(*none)
 
     def _learn(self, rows: list[np.ndarray], found: np.ndarray) -> None:
-        with self._learning:  # what another thread has learned meanwhile may be kept twice, which does no harm
+        with self._learning:  # another thread may have learned the same: kept twice, it does no harm
             known, answers = self._kept or self._nothing(tuple(rows))
             left = self._most - len(answers)
             if left > 0 and len(found):
