@@ -16,7 +16,7 @@ from churnlab.errors import ChurnlabError, DataError, ModelError, TrackingError
 from churnlab.evaluation.backtest import fit_scorer
 from churnlab.features.signals import Signals
 from churnlab.operations.nightly import Job, score_source, scoring_day, yesterday
-from churnlab.operations.promotion import training_id
+from churnlab.operations.provenance import training_id
 from churnlab.operations.scoring import SCORES
 
 BAD_LINES = ",2022-05-01,3.0\nc001,yesterday,3.0\nc001,2022-05-01,three\n"

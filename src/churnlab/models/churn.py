@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
@@ -47,6 +46,8 @@ class Shared:
 class Boosted:
     """A fitted booster; `text` is LightGBM's own model text and all there is to save.
 
+    The text is read when the booster is first asked, or by :meth:`prepare`.
+
     Attributes
     ----------
     features
@@ -60,13 +61,16 @@ class Boosted:
     features: tuple[str, ...]
     text: str
     log_scale: float
-    _booster: Shared = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "_booster", Shared(lgb.Booster(model_str=self.text)))
-        except lgb.basic.LightGBMError as error:
-            raise ModelError("the LightGBM model text is damaged: train again or roll back") from error
+    def prepare(self) -> None:
+        """Do what is otherwise done when the booster is first asked.
+
+        Raises
+        ------
+        ModelError
+            The text is damaged.
+        """
+        _ = self._patterns
 
     def link(self, frame: pd.DataFrame | Seen, base: np.ndarray) -> np.ndarray:
         """Prediction on the link scale. `base`, BTYD's answer, is not looked at: see :func:`fit_boosted`."""
@@ -102,8 +106,23 @@ class Boosted:
         return pd.DataFrame(told, index=frame.index, columns=list(self.features), copy=False)
 
     @cached_property
+    def _booster(self) -> Shared:
+        lgb = _lightgbm()
+        try:
+            return Shared(lgb.Booster(model_str=self.text))
+        except lgb.basic.LightGBMError as error:
+            raise ModelError("the LightGBM model text is damaged: train again or roll back") from error
+
+    @cached_property
     def _patterns(self) -> Patterns | None:
         return Patterns.of(self._booster)
+
+
+def _lightgbm() -> Any:
+    """With scikit-learn, which it brings along, it takes as long to import as all else together."""
+    import lightgbm  # noqa: PLC0415
+
+    return lightgbm
 
 
 def fit_boosted(
@@ -131,7 +150,7 @@ def fit_boosted(
         Trees, as found by :func:`best_rounds`.
     """
     scale = _scale(target, y, weight)
-    names = tuple(frame.columns)
+    names, lgb = tuple(frame.columns), _lightgbm()
     data = lgb.Dataset(values(frame, names), y / scale, weight=weight)
     booster = lgb.train(_params(target, settings, len(y)), data, rounds)
     return Boosted(names, booster.model_to_string(), float(np.log(scale)))
@@ -155,7 +174,7 @@ def best_rounds(
     frame, y, weight = train
     later, later_y = valid
     scale = _scale(target, y, weight)
-    names = tuple(frame.columns)
+    names, lgb = tuple(frame.columns), _lightgbm()
     data = lgb.Dataset(values(frame, names), y / scale, weight=weight)
     booster = lgb.train(
         _params(target, settings, len(y)),

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor
 
 from churnlab.models.seen import Seen, signed_log, values
 from churnlab.models.targets import Target
@@ -156,6 +155,8 @@ def _chunks(rows: int) -> list[slice]:
 
 
 def _estimator(target: Target, penalty: float) -> Any:
+    from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor  # noqa: PLC0415
+
     common = {"solver": "newton-cholesky", "max_iter": 100, "tol": 1e-5}
     if target is Target.CHURN:
         return LogisticRegression(C=1 / penalty, **common)

@@ -96,11 +96,16 @@ class BetaGeometricNBD:
         """What :meth:`expected_purchases` is of those who are alive."""
         survived, which = np.unique(x + self.may_drop_at_first, return_inverse=True)
         q, weight = (nodes[which] for nodes in beta_nodes(self.a, self.b + survived))
-        out = np.empty((len(x), len(horizons)))
+        out, power = np.empty((len(x), len(horizons))), -(self.r + x)[:, None]
         for column, horizon in enumerate(horizons):
-            log_growth = np.log1p(q * (horizon / (self.alpha + T))[:, None])
-            purchases = -np.expm1(-(self.r + x)[:, None] * log_growth) / q
-            out[:, column] = (weight * purchases).sum(axis=1)
+            terms = q * (horizon / (self.alpha + T))[:, None]
+            np.log1p(terms, out=terms)  # in place: fresh memory for each step takes as long as the step
+            terms *= power
+            np.expm1(terms, out=terms)
+            np.negative(terms, out=terms)
+            terms /= q
+            terms *= weight
+            out[:, column] = terms.sum(axis=1)
         return out
 
     def _log_odds_gone(self, x: Floats, t_x: Floats, T: Floats) -> Floats:

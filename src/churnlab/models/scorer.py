@@ -135,6 +135,19 @@ class Scorer:
             scored_by=self.path,
         )
 
+    def prepare(self) -> None:
+        """Read the boosters, which is otherwise done when they are first asked.
+
+        Raises
+        ------
+        ModelError
+            The text of one is damaged.
+        """
+        for members in self.forecaster.members.values():
+            for model in members.values():
+                if isinstance(model, Boosted):
+                    model.prepare()
+
     @property
     def path(self) -> str:
         """`blend` where learners are used, `btyd` where the history only allowed the purchase models."""
