@@ -357,7 +357,8 @@ class Scorer:
         Raises
         ------
         ModelError
-            A file is missing or damaged, or was written by another format of churnlab.
+            A file is missing or damaged, or was written by another format of churnlab. Boosters are read
+            later: see :meth:`prepare`.
         """
         try:
             state = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
