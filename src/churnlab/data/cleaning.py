@@ -80,7 +80,7 @@ def clean(con: Backend, raw: ir.Table, data: Data) -> Cleaned:
     accepted, refused, told = _parted(con, lines, data)
     words = [word for word in WORDS if word in raw.columns]
     refused = judging.with_content(con, refused, named, words, data)
-    orders = sorted_orders(con, accepted, ORDER_KEYS)
+    orders = sorted_orders(con, accepted, ORDER_KEYS, told.accepted)
     quarantine = judging.quarantine(refused, TABLE)
     check(orders, ORDERS)
     check(quarantine, QUARANTINE)

@@ -207,9 +207,12 @@ def split(con: Backend, lines: ir.Table, n_refused: int) -> tuple[ir.Table, ir.T
     n_refused
         How many have a reason.
     """
-    found = _refused(lines) if n_refused else _refused(lines).limit(0)
-    refused = con.create_table(ibis.util.gen_name("refused"), found, temp=True)
-    sound = lines.anti_join(refused, PLACE) if n_refused else lines
+    found, name = _refused(lines), ibis.util.gen_name("refused")
+    if n_refused:
+        refused = con.create_table(name, found, temp=True)
+        sound = lines.anti_join(refused, PLACE)
+    else:
+        refused, sound = con.create_table(name, schema=found.schema(), temp=True), lines
     return sound.mutate(reason=ibis.null("string"), column=ibis.literal("")), refused
 
 
@@ -276,9 +279,10 @@ def summary(refused: ir.Table, accepted: int) -> dict[str, Any]:
     counts = {row["reason"]: row["rows"] for row in counted.to_pyarrow().to_pylist()}
     place = ibis.row_number().over(group_by="reason", order_by=[refused[name] for name in PLACE])
     firsts = refused.mutate(place=place).filter(ibis._.place == 0).order_by("reason")
+    firsts = firsts.select("reason", *PLACE, "column", "looks")
     examples = {
         row["reason"]: {name: row[name] for name in (*PLACE, "column", "looks")}
-        for row in firsts.select("reason", *PLACE, "column", "looks").to_pyarrow().to_pylist()
+        for row in (firsts.to_pyarrow().to_pylist() if counts else ())
     }
     reasons = sorted(counts)
     return {

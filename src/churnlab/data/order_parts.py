@@ -19,7 +19,9 @@ LINES_PER_PART = 12_000_000  # gathered and sorted within the memory_limit that 
 SAMPLED = 500  # one customer of so many is looked at to see how the lines are spread
 
 
-def sorted_orders(con: Backend, lines: ir.Table, keys: tuple[str, ...]) -> ir.Table:
+def sorted_orders(
+    con: Backend, lines: ir.Table, keys: tuple[str, ...], n_lines: int | None = None
+) -> ir.Table:
     """:func:`churnlab.data.orders.order_table` as a table of the engine, which keeps its order.
 
     Parameters
@@ -28,9 +30,11 @@ def sorted_orders(con: Backend, lines: ir.Table, keys: tuple[str, ...]) -> ir.Ta
         As `order_table` takes them.
     keys
         What orders are sorted by, customer_id first.
+    n_lines
+        How many lines there are, where the caller knows: so few as make one part are not looked at.
     """
     name = ibis.util.gen_name("orders")
-    for number, part in enumerate(_parts(con, lines)):
+    for number, part in enumerate(_parts(con, lines, n_lines)):
         rows = order_table(part).order_by(*keys)
         if number:
             con.insert(name, rows)
@@ -39,9 +43,10 @@ def sorted_orders(con: Backend, lines: ir.Table, keys: tuple[str, ...]) -> ir.Ta
     return con.table(name)
 
 
-def _parts(con: Backend, lines: ir.Table) -> Iterator[ir.Table]:
+def _parts(con: Backend, lines: ir.Table, n_lines: int | None) -> Iterator[ir.Table]:
     """The lines of one range of customers after the other; all at once on Spark, which cuts them itself."""
-    cuts = _cuts(lines) if con.name == "duckdb" else []
+    are_few = n_lines is not None and n_lines <= LINES_PER_PART
+    cuts = [] if are_few or con.name != "duckdb" else _cuts(lines)
     for low, high in pairwise([None, *cuts, None]):
         part = lines
         if low is not None:
