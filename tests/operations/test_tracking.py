@@ -50,6 +50,7 @@ def start_server(folder: Path, *options: str) -> tuple[subprocess.Popen, str]:
     words = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *options]
     settings = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
     settings["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    settings["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # nine more processes, of no use here
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(
             words, cwd=folder, env=settings, stdout=log, stderr=log, start_new_session=True
