@@ -412,4 +412,4 @@ def _breaches(table: ir.Table, schema: pa.DataFrameSchema) -> int:
         wrong += [~holds(check, table, word) for check in column.checks]
         counts += [table.count(where=cells) for cells in wrong]
     found = table.aggregate(**{f"breach_{number}": count for number, count in enumerate(counts)})
-    return sum(found.to_pyarrow().to_pylist()[0].values())
+    return sum(n or 0 for n in found.to_pyarrow().to_pylist()[0].values())  # of no rows Spark counts null
