@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sqlite3
 import sys
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -41,6 +43,59 @@ SMALL_SETTINGS: dict[str, Any] = {
     "evaluation": {"origins": 1},
     "engine": {"threads": 1},  # on so few rows two threads only wait for each other
 }
+
+
+SLOW = (  # the longest first, so that no worker begins with one when the others are done
+    "spark",
+    "operations/sinks/test_killed.py",
+    "data/test_law.py",
+    "corpus/test_corpus.py",
+    "data/test_fuzz.py",
+    "operations/test_tracking.py",
+    "test_privacy.py",
+    "test_unkillable.py",
+    "test_month_of_nights.py",
+    "test_benchmarks.py",
+    "test_experiments.py",
+    "features/test_gates.py",
+    "test_end_to_end.py",
+    "test_notebooks.py",
+    "test_plans_of_built_in_logs.py",
+    "operations/erasure/test_forgetting.py",
+    "data/test_cleaning.py",
+    "data/test_reading_anew.py",
+    "test_cli.py",
+    "test_any_script.py",
+)
+TESTS = ROOT / "tests"
+
+
+@pytest.hookimpl(trylast=True)  # after pytest has put together what shares a fixture of the session
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first; `--no-loadscope-reorder` has workers take files in this order."""
+    ranks = {TESTS / name: rank for rank, name in enumerate(SLOW)}
+    items.sort(key=lambda item: min(ranks.get(item.path, len(SLOW)), ranks.get(item.path.parent, len(SLOW))))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector of garbage need not look through it a thousand times."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Each file is one worker's, as `--dist loadfile` has it; all of tests/spark are, and share one Spark."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/spark" if nodeid.startswith("tests/spark/") else super()._split_scope(nodeid)
+
+    return ByFile(config, log)
 
 
 @dataclass(frozen=True)
@@ -140,6 +195,20 @@ def small_model(small_scorer: Any, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("model") / "packaged"
     small_scorer.save(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database before the first run, to be copied: its hundred migrations take seconds each time."""
+    from contextlib import closing
+
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    with closing(sqlite3.connect(file)) as store, store:
+        store.execute("DELETE FROM experiments")  # the one that every store makes, of a folder of its own
+    return file
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -138,10 +139,12 @@ def settings(small_log) -> dict[str, Any]:
     return settings
 
 
-def run_all(folder: Path, settings: dict[str, Any], spied: bool) -> Run:
-    """`churnlab run --params params.yaml` in a folder of its own, with MLflow's store in it."""
+def run_all(folder: Path, settings: dict[str, Any], store: Path | None, spied: bool) -> Run:
+    """`churnlab run --params params.yaml` in a folder of its own, with MLflow's store: a copy if given."""
     folder.mkdir()
     (folder / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    if store:
+        shutil.copy(store, folder / "mlflow.db")
     run = Run(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -156,12 +159,12 @@ def run_all(folder: Path, settings: dict[str, Any], spied: bool) -> Run:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory, settings) -> Run:
-    return run_all(tmp_path_factory.mktemp("end-to-end") / "first", settings, spied=True)
+    return run_all(tmp_path_factory.mktemp("end-to-end") / "first", settings, None, spied=True)
 
 
 @pytest.fixture(scope="module")
-def again(ran, settings) -> Run:
-    return run_all(ran.folder.parent / "second", settings, spied=False)
+def again(ran, settings, empty_store) -> Run:
+    return run_all(ran.folder.parent / "second", settings, empty_store, spied=False)
 
 
 def test_every_output_is_written(ran):

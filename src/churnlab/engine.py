@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,22 @@ def connect(settings: Engine) -> Backend:
         temp_directory=str(Path(tempfile.gettempdir()) / f"churnlab-{os.getpid()}"),
         preserve_insertion_order=True,
     )
+
+
+@contextmanager
+def steps_left_apart() -> Iterator[None]:
+    """Ibis may not join the steps of an expression into one: for many steps that takes longer than the rest.
+
+    The engine joins them itself: to read a million lines of text takes as long either way.
+    """
+    import ibis  # noqa: PLC0415 - as above
+
+    joined = ibis.options.sql.fuse_selects
+    ibis.options.sql.fuse_selects = False
+    try:
+        yield
+    finally:
+        ibis.options.sql.fuse_selects = joined
 
 
 def _spark(settings: Engine) -> Backend:

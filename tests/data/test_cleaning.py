@@ -25,14 +25,34 @@ def table(con, rows):
 
 
 @pytest.fixture(scope="session")
-def judge(con, settings):
-    """The reason given to one line that is good but for the cells named; and its moment and amount."""
+def judge_all(con, settings):
+    """The reasons given to lines that are good but for the cells named; and their moments and amounts.
 
-    def run(columns=None, csv=None, *, changes=None, **cells):
-        row = {"customer_id": "c", "ts": "2024-01-01", "amount": "1.0"} | cells
-        row = {word: cell for word, cell in row.items() if cell != "absent"}
-        data = settings("x.csv", columns, csv, **(changes or {}))
-        return cleaning.judged_lines(con, table(con, [row]), data).to_pyarrow().to_pylist()[0]
+    A query takes long, so lines with the same words are judged in one.
+    """
+
+    def run(many, csv=None, **changes):
+        data, by_words, found = settings("x.csv", None, csv, **changes), {}, [None] * len(many)
+        for place, cells in enumerate(many):
+            row = {"customer_id": "c", "ts": "2024-01-01", "amount": "1.0"} | cells
+            row = {word: cell for word, cell in row.items() if cell != "absent"}
+            by_words.setdefault(frozenset({"malformed", *row}), {})[place] = {"malformed": None} | row
+        for rows in by_words.values():
+            lines = cleaning.judged_lines(con, table(con, list(rows.values())), data)
+            judged = lines.order_by("source_row").to_pyarrow().to_pylist()
+            for place, line in zip(rows, judged, strict=True):
+                found[place] = line
+        return found
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def judge(judge_all):
+    """The same of one line."""
+
+    def run(csv=None, *, changes=None, **cells):
+        return judge_all([cells], csv, **(changes or {}))[0]
 
     return run
 
@@ -98,64 +118,61 @@ def test_the_summary_of_the_ledger(ledger_csv, ledger_columns, cleaned):
     }
 
 
-@pytest.mark.parametrize(
-    ("cells", "reason"),
-    [
-        ({"malformed": "c;2024"}, "malformed_row"),
-        ({"customer_id": None}, "customer_id_missing"),
-        ({"customer_id": "\u00a0\t "}, "customer_id_missing"),
-        ({"ts": None}, "date_unreadable"),
-        ({"ts": "2023-02-29"}, "date_unreadable"),
-        ({"ts": "2024-13-01"}, "date_unreadable"),
-        ({"ts": "yesterday"}, "date_unreadable"),
-        ({"ts": "infinity"}, "date_unreadable"),
-        ({"ts": "2024-01-01T25:00"}, "date_unreadable"),
-        ({"ts": "1989-12-31T23:59:59"}, "date_too_early"),
-        ({"ts": "1990-01-01"}, None),
-        ({"amount": ""}, "amount_unreadable"),
-        ({"amount": "1,5"}, "amount_unreadable"),
-        ({"amount": "1,000.00"}, None),
-        ({"amount": "1,00.00"}, "amount_unreadable"),
-        ({"amount": "nan"}, "amount_unreadable"),
-        ({"amount": "inf"}, "amount_unreadable"),
-        ({"amount": "$1"}, None),
-        ({"amount": "1 apple"}, "amount_unreadable"),
-        ({"amount": "1e999"}, "number_out_of_range"),
-        ({"amount": "-1e15"}, "number_out_of_range"),
-        ({"amount": "999999999999999.9"}, None),
-        ({"quantity": "x"}, "quantity_unreadable"),
-        ({"quantity": ""}, None),
-        ({"amount": "absent", "quantity": "", "unit_price": "2"}, "quantity_unreadable"),
-        ({"amount": "absent", "quantity": "1", "unit_price": " "}, "unit_price_unreadable"),
-        ({"amount": "absent", "quantity": "2", "unit_price": "x"}, "unit_price_unreadable"),
-        ({"amount": "absent", "quantity": "1e14", "unit_price": "10"}, "number_out_of_range"),
-        ({"discount": "some"}, "discount_unreadable"),
-        ({"discount": " "}, None),
-        ({"order_id": "", "product_id": None, "category": "", "channel": ""}, None),
-        ({"customer_id": "", "ts": "", "amount": ""}, "customer_id_missing"),
-        ({"ts": "", "amount": ""}, "date_unreadable"),
-    ],
-)
-def test_the_first_check_that_fails_gives_the_reason(judge, cells, reason):
-    assert judge(**cells)["reason"] == reason
+REASONS_BY_HAND = [
+    ({"malformed": "c;2024"}, "malformed_row"),
+    ({"customer_id": None}, "customer_id_missing"),
+    ({"customer_id": "\u00a0\t "}, "customer_id_missing"),
+    ({"ts": None}, "date_unreadable"),
+    ({"ts": "2023-02-29"}, "date_unreadable"),
+    ({"ts": "2024-13-01"}, "date_unreadable"),
+    ({"ts": "yesterday"}, "date_unreadable"),
+    ({"ts": "infinity"}, "date_unreadable"),
+    ({"ts": "2024-01-01T25:00"}, "date_unreadable"),
+    ({"ts": "1989-12-31T23:59:59"}, "date_too_early"),
+    ({"ts": "1990-01-01"}, None),
+    ({"amount": ""}, "amount_unreadable"),
+    ({"amount": "1,5"}, "amount_unreadable"),
+    ({"amount": "1,000.00"}, None),
+    ({"amount": "1,00.00"}, "amount_unreadable"),
+    ({"amount": "nan"}, "amount_unreadable"),
+    ({"amount": "inf"}, "amount_unreadable"),
+    ({"amount": "$1"}, None),
+    ({"amount": "1 apple"}, "amount_unreadable"),
+    ({"amount": "1e999"}, "number_out_of_range"),
+    ({"amount": "-1e15"}, "number_out_of_range"),
+    ({"amount": "999999999999999.9"}, None),
+    ({"quantity": "x"}, "quantity_unreadable"),
+    ({"quantity": ""}, None),
+    ({"amount": "absent", "quantity": "", "unit_price": "2"}, "quantity_unreadable"),
+    ({"amount": "absent", "quantity": "1", "unit_price": " "}, "unit_price_unreadable"),
+    ({"amount": "absent", "quantity": "2", "unit_price": "x"}, "unit_price_unreadable"),
+    ({"amount": "absent", "quantity": "1e14", "unit_price": "10"}, "number_out_of_range"),
+    ({"discount": "some"}, "discount_unreadable"),
+    ({"discount": " "}, None),
+    ({"order_id": "", "product_id": None, "category": "", "channel": ""}, None),
+    ({"customer_id": "", "ts": "", "amount": ""}, "customer_id_missing"),
+    ({"ts": "", "amount": ""}, "date_unreadable"),
+]
 
 
-@pytest.mark.parametrize(
-    ("text", "decimal", "amount"),
-    [
-        (" 12.50 ", ".", 12.5),
-        ("+.5", ".", 0.5),
-        ("-7", ".", -7.0),
-        ("1.5E3", ".", 1500.0),
-        ("12,5", ",", 12.5),
-        ("−3,25", ",", -3.25),
-        ("۱۲۳٫۵", ".", 123.5),
-        ("١٢٣", ",", 123.0),
-    ],
-)
-def test_numbers_are_read(judge, text, decimal, amount):
-    line = judge(csv={"decimal": decimal}, amount=text)
-    assert (line["reason"], line["amount"]) == (None, amount)
+def test_the_first_check_that_fails_gives_the_reason(judge_all):
+    found = judge_all([cells for cells, _ in REASONS_BY_HAND])
+    told = [(cells, line["reason"]) for (cells, _), line in zip(REASONS_BY_HAND, found, strict=True)]
+    assert told == REASONS_BY_HAND
+
+
+NUMBERS_BY_HAND = {
+    ".": {" 12.50 ": 12.5, "+.5": 0.5, "-7": -7.0, "1.5E3": 1500.0, "۱۲۳٫۵": 123.5},
+    ",": {"12,5": 12.5, "−3,25": -3.25, "١٢٣": 123.0},
+}
+
+
+@pytest.mark.parametrize("decimal", NUMBERS_BY_HAND)
+def test_numbers_are_read(judge_all, decimal):
+    expected = NUMBERS_BY_HAND[decimal]
+    found = judge_all([{"amount": text} for text in expected], {"decimal": decimal})
+    assert [line["reason"] for line in found] == [None] * len(expected)
+    assert dict(zip(expected, (line["amount"] for line in found), strict=True)) == expected
 
 
 def test_a_point_is_a_thousands_mark_to_a_reader_of_decimal_commas(judge):
@@ -163,40 +180,49 @@ def test_a_point_is_a_thousands_mark_to_a_reader_of_decimal_commas(judge):
     assert judge(csv={"decimal": ","}, amount="1.23")["reason"] == "amount_unreadable"
 
 
-@pytest.mark.parametrize(
-    ("text", "pattern", "moment"),
-    [
-        ("2024-02-29", None, datetime(2024, 2, 29)),
-        ("20240229", None, datetime(2024, 2, 29)),
-        ("2024-02-29 07:08", None, datetime(2024, 2, 29, 7, 8)),
-        ("2024-02-29T07:08:09.25", None, datetime(2024, 2, 29, 7, 8, 9, 250_000)),
-        (" ۲۰۲۴-۰۲-۲۹ ", None, datetime(2024, 2, 29)),
-        ("12/1/2010 8:26", "%m/%d/%Y %H:%M", datetime(2010, 12, 1, 8, 26)),
-        ("01.12.2010", "%d.%m.%Y", datetime(2010, 12, 1)),
+DATES_BY_HAND = {
+    None: {
+        "2024-02-29": datetime(2024, 2, 29),
+        "20240229": datetime(2024, 2, 29),
+        "2024-02-29 07:08": datetime(2024, 2, 29, 7, 8),
+        "2024-02-29T07:08:09.25": datetime(2024, 2, 29, 7, 8, 9, 250_000),
+        " ۲۰۲۴-۰۲-۲۹ ": datetime(2024, 2, 29),
+    },
+    "%m/%d/%Y %H:%M": {"12/1/2010 8:26": datetime(2010, 12, 1, 8, 26)},
+    "%d.%m.%Y": {"01.12.2010": datetime(2010, 12, 1)},
+}
+
+
+@pytest.mark.parametrize("pattern", DATES_BY_HAND)
+def test_dates_are_read(judge_all, pattern):
+    expected = DATES_BY_HAND[pattern]
+    found = judge_all([{"ts": text} for text in expected], {"date_format": pattern})
+    assert dict(zip(expected, (line["ts"] for line in found), strict=True)) == expected
+
+
+WITH_OFFSET = {
+    None: [
+        "2024-03-10T23:30:00Z",
+        "2024-07-01 00:30:00.5+02:00",
+        "2024-03-31T03:59+0330",
+        "2021-09-22 00:15:00 UTC",
     ],
-)
-def test_dates_are_read(judge, text, pattern, moment):
-    assert judge(csv={"date_format": pattern}, ts=text)["ts"] == moment
+    "%d/%m/%Y %H:%M %z": ["10/03/2024 23:30 +0330"],
+}
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tehran", "Europe/Athens", "America/New_York"])
-@pytest.mark.parametrize(
-    ("text", "pattern"),
-    [
-        ("2024-03-10T23:30:00Z", None),
-        ("2024-07-01 00:30:00.5+02:00", None),
-        ("2024-03-31T03:59+0330", None),
-        ("2021-09-22 00:15:00 UTC", None),
-        ("10/03/2024 23:30 +0330", "%d/%m/%Y %H:%M %z"),
-    ],
-)
-def test_moments_with_an_offset_move_to_business_time(judge, zone, text, pattern):
+@pytest.mark.parametrize("pattern", WITH_OFFSET)
+def test_moments_with_an_offset_move_to_business_time(judge_all, zone, pattern):
     """Peer: datetime and zoneinfo of the standard library."""
-    stated = (
+    texts = WITH_OFFSET[pattern]
+    stated = [
         datetime.strptime(text, pattern) if pattern else datetime.fromisoformat(text.replace(" UTC", "Z"))
-    )
-    expected = stated.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    assert judge(csv={"date_format": pattern}, changes={"timezone": zone}, ts=text)["ts"] == expected
+        for text in texts
+    ]
+    expected = [moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for moment in stated]
+    found = judge_all([{"ts": text} for text in texts], {"date_format": pattern}, timezone=zone)
+    assert [line["ts"] for line in found] == expected
 
 
 def test_as_of_is_the_last_day_that_counts(judge):
@@ -214,22 +240,25 @@ def test_another_currency_is_refused_only_when_one_is_named(judge):
     assert judge(currency="USD")["reason"] is None
 
 
-@pytest.mark.parametrize(
-    ("cells", "amount", "is_return"),
-    [
-        ({"amount": "-5"}, -5.0, True),
-        ({"amount": "5", "quantity": "-1"}, -5.0, True),
-        ({"amount": "5", "quantity": ""}, 5.0, False),
-        ({"amount": "-5", "quantity": "-1"}, -5.0, True),
-        ({"amount": "5", "order_id": "C12"}, -5.0, True),
-        ({"amount": "0", "order_id": "12C"}, 0.0, False),
-        ({"amount": "absent", "quantity": "-2", "unit_price": "2.5"}, -5.0, True),
-        ({"amount": "absent", "quantity": "2", "unit_price": "2.5"}, 5.0, False),
-    ],
-)
-def test_returns_are_told_by_sign_pieces_or_prefix(judge, cells, amount, is_return):
-    line = judge(changes={"return_order_prefix": "C"}, **cells)
-    assert (line["reason"], line["amount"], line["is_return"]) == (None, amount, is_return)
+RETURNS_BY_HAND = [
+    ({"amount": "-5"}, -5.0, True),
+    ({"amount": "5", "quantity": "-1"}, -5.0, True),
+    ({"amount": "5", "quantity": ""}, 5.0, False),
+    ({"amount": "-5", "quantity": "-1"}, -5.0, True),
+    ({"amount": "5", "order_id": "C12"}, -5.0, True),
+    ({"amount": "0", "order_id": "12C"}, 0.0, False),
+    ({"amount": "absent", "quantity": "-2", "unit_price": "2.5"}, -5.0, True),
+    ({"amount": "absent", "quantity": "2", "unit_price": "2.5"}, 5.0, False),
+]
+
+
+def test_returns_are_told_by_sign_pieces_or_prefix(judge_all):
+    found = judge_all([cells for cells, _, _ in RETURNS_BY_HAND], return_order_prefix="C")
+    assert [line["reason"] for line in found] == [None] * len(found)
+    told = [line["is_return"] for line in found]
+    amounts = [line["amount"] for line in found]
+    given = [cells for cells, _, _ in RETURNS_BY_HAND]
+    assert list(zip(given, amounts, told, strict=True)) == RETURNS_BY_HAND
 
 
 def test_a_customer_whose_id_has_the_prefix_returns_nothing(judge):

@@ -45,39 +45,37 @@ def moments(column):
     return run
 
 
-@pytest.mark.parametrize(
-    ("text", "value", "sign"),
-    [
-        ("1,234.50", 1234.5, ""),
-        ("1 234 567.8", 1234567.8, ""),
-        ("1\u202f234", 1234.0, ""),
-        ("1'234.5", 1234.5, ""),
-        ("12,34,567", 1234567.0, ""),
-        ("۱۲٬۳۴۵٫۶", 12345.6, ""),
-        ("(12.50)", -12.5, ""),
-        ("12.50-", -12.5, ""),
-        ("-$5", -5.0, "$"),
-        ("$-5", -5.0, "$"),
-        ("€ 12.50", 12.5, "€"),
-        ("7 EUR", 7.0, "EUR"),
-        ("ریال ۱۰۰۰", 1000.0, "ریال"),
-        ("12.", 12.0, ""),
-    ],
-)
-def test_numbers_as_people_write_them(numbers, text, value, sign):
-    [row] = numbers(text)
-    assert (row["x"], row["sign_x"]) == (value, sign)
+AS_WRITTEN = {
+    "1,234.50": (1234.5, ""),
+    "1 234 567.8": (1234567.8, ""),
+    "1\u202f234": (1234.0, ""),
+    "1'234.5": (1234.5, ""),
+    "12,34,567": (1234567.0, ""),
+    "۱۲٬۳۴۵٫۶": (12345.6, ""),
+    "(12.50)": (-12.5, ""),
+    "12.50-": (-12.5, ""),
+    "-$5": (-5.0, "$"),
+    "$-5": (-5.0, "$"),
+    "€ 12.50": (12.5, "€"),
+    "7 EUR": (7.0, "EUR"),
+    "ریال ۱۰۰۰": (1000.0, "ریال"),
+    "12.": (12.0, ""),
+}
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", " ", "nan", "inf", "--5", "5-5", "1 2", "1,23", "1,234,56", "12.3.4", "(5", "5)", "$", "5 apples",
-        "5 %", "€5€", "1.234,50", "0x10", "٫", "१२",
-    ],
-)  # fmt: skip
-def test_what_is_no_number(numbers, text):
-    assert numbers(text)[0]["x"] is None
+def test_numbers_as_people_write_them(numbers):
+    rows = numbers(*AS_WRITTEN)
+    assert {row["cell_x"]: (row["x"], row["sign_x"]) for row in rows} == AS_WRITTEN
+
+
+NO_NUMBERS = [
+    "", " ", "nan", "inf", "--5", "5-5", "1 2", "1,23", "1,234,56", "12.3.4", "(5", "5)", "$", "5 apples",
+    "5 %", "€5€", "1.234,50", "0x10", "٫", "१२",
+]  # fmt: skip
+
+
+def test_what_is_no_number(numbers):
+    assert {row["cell_x"]: row["x"] for row in numbers(*NO_NUMBERS)} == dict.fromkeys(NO_NUMBERS)
 
 
 def test_the_other_mark_is_told_from_a_slip(numbers):
@@ -91,45 +89,60 @@ def test_a_number_of_the_source_counts_before_its_text(numbers):
     assert [row["x"] for row in numbers("9", "9", "9", "9", typed=typed)] == [5.0, 9.0, None, float("inf")]
 
 
-@given(
-    amount=st.decimals(-(10**12), 10**12, places=2),
-    decimal=st.sampled_from(".,"),
-    group=st.sampled_from(",. '"),
-)
-@examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_written_number_reads_back(numbers, amount, decimal, group):
-    """Peer: Python's own thousands format, its marks exchanged."""
-    if group == decimal:
-        group = ""
-    text = f"{amount:,.2f}".replace(",", "g").replace(".", decimal).replace("g", group)
-    assert numbers(text, decimal=decimal)[0]["x"] == float(amount)
+WRITTEN = st.tuples(st.decimals(-(10**12), 10**12, places=2), st.sampled_from(",. '"))
 
 
-@given(day=st.dates(datetime(1822, 1, 1).date(), datetime(2200, 1, 1).date()))
-@examples(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_persian_dates_are_those_of_jdatetime(moments, day):
+@pytest.mark.parametrize("decimal", [".", ","])
+@given(written=st.lists(WRITTEN, min_size=10, max_size=40))
+@examples(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_written_number_reads_back(numbers, decimal, written):
+    """Peer: Python's own thousands format, its marks exchanged. Many cells to a query, which takes long."""
+    marks = [(amount, "" if group == decimal else group) for amount, group in written]
+    texts = [
+        f"{amount:,.2f}".replace(",", "g").replace(".", decimal).replace("g", group)
+        for amount, group in marks
+    ]
+    assert [row["x"] for row in numbers(*texts, decimal=decimal)] == [float(amount) for amount, _ in marks]
+
+
+@given(days=st.lists(st.dates(datetime(1822, 1, 1).date(), datetime(2200, 1, 1).date()), min_size=20))
+@examples(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_persian_dates_are_those_of_jdatetime(moments, days):
     clock = Clock(("%Y/%m/%d",), "jalali", "UTC", None)
-    text = jdatetime.date.fromgregorian(date=day).strftime("%Y/%m/%d")
-    assert moments(text, clock=clock)[0]["x"] == datetime(day.year, day.month, day.day)
+    texts = [jdatetime.date.fromgregorian(date=day).strftime("%Y/%m/%d") for day in days]
+    expected = [datetime(day.year, day.month, day.day) for day in days]
+    assert [row["x"] for row in moments(*texts, clock=clock)] == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "pattern", "moment"),
-    [
-        ("1402/07/15", None, datetime(2023, 10, 7)),
-        ("۱۴۰۲-۷-۵ ۱۰:۲۲", None, datetime(2023, 9, 27, 10, 22)),
-        ("15.07.1402 23:59:58", "%d.%m.%Y %H:%M:%S", datetime(2023, 10, 7, 23, 59, 58)),
-        ("1403/12/30", None, datetime(2025, 3, 20)),  # a leap year
-        ("1402/12/30", None, None),
-        ("1402/07/31", None, None),
-        ("1402/13/01", None, None),
-        ("1402/07/15 24:00", None, None),
-        ("2024-01-01", None, None),
-    ],
-)
-def test_persian_dates_by_hand(moments, text, pattern, moment):
+def test_the_first_and_last_days_of_persian_years_are_those_of_jdatetime(moments):
+    """Where a leap year shows: every year from 1200 to 1599."""
+    firsts = [jdatetime.date(year, 1, 1) for year in range(1201, 1600)]
+    days = [*firsts, *(first - jdatetime.timedelta(days=1) for first in firsts)]
+    clock = Clock(("%Y/%m/%d",), "jalali", "UTC", None)
+    found = moments(*(day.strftime("%Y/%m/%d") for day in days), clock=clock)
+    assert [row["x"].date() for row in found] == [day.togregorian() for day in days]
+
+
+PERSIAN_BY_HAND = {
+    None: {
+        "1402/07/15": datetime(2023, 10, 7),
+        "۱۴۰۲-۷-۵ ۱۰:۲۲": datetime(2023, 9, 27, 10, 22),
+        "1403/12/30": datetime(2025, 3, 20),  # a leap year
+        "1402/12/30": None,
+        "1402/07/31": None,
+        "1402/13/01": None,
+        "1402/07/15 24:00": None,
+        "2024-01-01": None,
+    },
+    "%d.%m.%Y %H:%M:%S": {"15.07.1402 23:59:58": datetime(2023, 10, 7, 23, 59, 58)},
+}
+
+
+@pytest.mark.parametrize("pattern", PERSIAN_BY_HAND)
+def test_persian_dates_by_hand(moments, pattern):
     clock = Clock((pattern,) if pattern else (), "jalali", "Asia/Tehran", None)
-    assert moments(text, clock=clock)[0]["x"] == moment
+    rows = moments(*PERSIAN_BY_HAND[pattern], clock=clock)
+    assert {row["cell_x"]: row["x"] for row in rows} == PERSIAN_BY_HAND[pattern]
 
 
 def test_a_persian_pattern_has_day_month_and_year_once():
@@ -153,13 +166,13 @@ def test_patterns_are_tried_in_turn(moments):
     assert [row["x"] for row in rows] == [datetime(2024, 2, 1), datetime(2024, 2, 1), None]
 
 
-@pytest.mark.parametrize("text", ["2024-03-10 22:30", "2024-03-31 00:30", "2024-10-27 00:30"])
-def test_moments_without_offset_come_from_the_clock_of_the_source(moments, text):
+def test_moments_without_offset_come_from_the_clock_of_the_source(moments):
     """Peer: zoneinfo. Athens changes its clock on two of these nights."""
     clock = Clock((), "gregorian", "Europe/Athens", "UTC")
-    stated = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("UTC"))
-    expected = stated.astimezone(ZoneInfo("Europe/Athens")).replace(tzinfo=None)
-    assert moments(text, clock=clock)[0]["x"] == expected
+    texts = ["2024-03-10 22:30", "2024-03-31 00:30", "2024-10-27 00:30"]
+    stated = [datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("UTC")) for text in texts]
+    expected = [moment.astimezone(ZoneInfo("Europe/Athens")).replace(tzinfo=None) for moment in stated]
+    assert [row["x"] for row in moments(*texts, clock=clock)] == expected
 
 
 def test_a_moment_of_the_source_counts_before_its_text(moments):
@@ -170,25 +183,25 @@ def test_a_moment_of_the_source_counts_before_its_text(moments):
     assert dated[0]["x"] == datetime(2024, 5, 6)
 
 
-@pytest.mark.parametrize(
-    ("text", "whole"),
-    [
-        ("123", "123"),
-        ("00123", "123"),
-        ("123.0", "123"),
-        ("۱۲۳", "123"),
-        (" +5 ", "5"),
-        ("000", "0"),
-        ("9007199254740993", "9007199254740993"),
-        ("1.5", None),
-        ("1e5", None),
-        ("-3", None),
-        ("abc", None),
-    ],
-)
-def test_whole_numbers(column, text, whole):
-    table = column([text])
-    assert parsing.whole_number(table["cell_x"]).to_pyarrow().to_pylist() == [whole]
+WHOLE = {
+    "123": "123",
+    "00123": "123",
+    "123.0": "123",
+    "۱۲۳": "123",
+    " +5 ": "5",
+    "000": "0",
+    "9007199254740993": "9007199254740993",
+    "1.5": None,
+    "1e5": None,
+    "-3": None,
+    "abc": None,
+}
+
+
+def test_whole_numbers(column):
+    table = column(list(WHOLE))
+    found = parsing.whole_number(table["cell_x"]).to_pyarrow().to_pylist()
+    assert dict(zip(WHOLE, found, strict=True)) == WHOLE
 
 
 def test_yes_and_no_in_several_languages(column):
@@ -197,6 +210,7 @@ def test_yes_and_no_in_several_languages(column):
     assert found == [True, True, True, True, False, False, False, None, None, None]
 
 
-@pytest.mark.parametrize("text", [None, "", " ", "\u00a0\t", "\u200b", "\u200f\u2066", "\ufeff"])
-def test_what_cannot_be_seen_is_blank(column, text):
-    assert parsing.is_blank(column([text])["cell_x"]).to_pyarrow().to_pylist() == [True]
+def test_what_cannot_be_seen_is_blank(column):
+    unseen = [None, "", " ", "\u00a0\t", "\u200b", "\u200f\u2066", "\ufeff"]
+    found = parsing.is_blank(column(unseen)["cell_x"]).to_pyarrow().to_pylist()
+    assert found == [True] * len(unseen)

@@ -160,9 +160,10 @@ def test_learners_are_fitted_exactly_where_the_gate_says_so(
 
 
 def quick(params: Params) -> Params:
-    """Without trees, which cost time here."""
+    """Without trees, and with a prior on the purchase model, which such regular buyers send far off."""
     churn = params.churn.model_copy(update={"members": ("linear",)})
-    return params.model_copy(update={"churn": churn})
+    clv = params.clv.model_copy(update={"penalizers": (0.1,)})
+    return params.model_copy(update={"churn": churn, "clv": clv})
 
 
 @pytest.mark.parametrize("last", [30, 45, 100, 149, 150])

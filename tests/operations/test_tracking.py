@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -49,6 +50,7 @@ def start_server(folder: Path, *options: str) -> tuple[subprocess.Popen, str]:
     words = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *options]
     settings = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
     settings["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    settings["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # nine more processes, of no use here
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(
             words, cwd=folder, env=settings, stdout=log, stderr=log, start_new_session=True
@@ -71,8 +73,10 @@ def stop(server: subprocess.Popen) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    process, address = start_server(tmp_path_factory.mktemp("server"))
+def server(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    process, address = start_server(folder)
     yield address
     stop(process)
 
@@ -84,12 +88,16 @@ def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["file", "server"])
-def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path
+) -> Path:
     """A project whose runs go to its own mlflow.db, and one whose runs go to a server."""
     folder = tmp_path / "my project"
     folder.mkdir()
     if request.param == "server":
         monkeypatch.setenv("MLFLOW_TRACKING_URI", request.getfixturevalue("server"))
+    else:
+        shutil.copy(empty_store, folder / "mlflow.db")
     return folder
 
 

@@ -10,6 +10,7 @@ from churnlab.config import Data
 from churnlab.data import parsing
 from churnlab.data.rates import read_rates
 from churnlab.data.reasons import CURRENCY_CONFLICT, CURRENCY_NO_RATE, CURRENCY_OTHER
+from churnlab.engine import steps_left_apart
 from churnlab.errors import DataError
 
 if TYPE_CHECKING:
@@ -134,9 +135,9 @@ def _converted(con: Backend, lines: ir.Table, home: str, rates: ir.Table) -> ir.
     dated = pairs.left_join(rates, [pairs["stated"] == rates["currency"], rates["from_day"] <= pairs["day"]])
     newest = dated.group_by(["stated", "day"]).aggregate(rate=dated["rate"].argmax(dated["from_day"]))
     newest = newest.mutate(rate=(newest["stated"] == home).ifelse(1.0, newest["rate"]))
-    newest = con.create_table(ibis.util.gen_name("rates"), newest, temp=True).rename(
-        rate_currency="stated", rate_day="day"
-    )
+    with steps_left_apart():
+        newest = con.create_table(ibis.util.gen_name("rates"), newest, temp=True)
+    newest = newest.rename(rate_currency="stated", rate_day="day")
     same = [lines["stated"] == newest["rate_currency"], lines["ts"].date() == newest["rate_day"]]
     joined = lines.left_join(newest, same)
     none = joined["rate"].isnull() & joined["ts"].notnull()

@@ -109,23 +109,23 @@ def _ingested(con: Backend, data: Data, landing: Path | None) -> Ingested:
     for name in SIDE_TABLES:
         with scanned(f"data.{name}"):
             sides[name] = _side(con, name, data, landing)
-    quarantine = ibis.union(cleaned.quarantine, *(side.quarantine for side in sides.values()), distinct=False)
+    there = {name: side for name, side in sides.items() if side.summary}
+    quarantine = ibis.union(cleaned.quarantine, *(side.quarantine for side in there.values()), distinct=False)
     doubts = [*many_refused("transactions", cleaned.summary), *cleaned.cautions]
-    for name, side in sides.items():
+    for name, side in there.items():
         doubts += many_refused(name, side.summary)
         doubts += [*strangers(side.table, cleaned.orders, name), *stale(side.table, cleaned.orders, name)]
     return Ingested(
         orders=cleaned.orders,
         quarantine=quarantine.order_by("table", "source_file", "source_row"),
-        summary=_summary(cleaned, sides),
+        summary=_summary(cleaned, there),
         cautions=doubts,
         **{name: side.table for name, side in sides.items()},
     )
 
 
-def _summary(cleaned: cleaning.Cleaned, sides: dict[str, side_tables.SideTable]) -> dict[str, Any]:
+def _summary(cleaned: cleaning.Cleaned, there: dict[str, side_tables.SideTable]) -> dict[str, Any]:
     """With the counts of the tables that there are, and a data version that covers them."""
-    there = {name: side for name, side in sides.items() if side.summary}
     whole = cleaned.summary | {"tables": {name: side.summary for name, side in there.items()}}
     if not there:
         return whole

@@ -21,6 +21,7 @@ from churnlab.data.reasons import (
     MARK_MIXED,
     unreadable,
 )
+from churnlab.engine import steps_left_apart
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -163,7 +164,8 @@ def judged(table: ir.Table, words: list[str], kept: tuple[str, ...], data: Data)
 
 def set_down(con: Backend, lines: ir.Table) -> ir.Table:
     """Lines as a table of the engine, so that they are read once."""
-    return con.create_table(ibis.util.gen_name("lines"), lines, temp=True)
+    with steps_left_apart():
+        return con.create_table(ibis.util.gen_name("lines"), lines, temp=True)
 
 
 def only_counts_likeness(data: Data) -> bool:
@@ -207,8 +209,9 @@ def split(con: Backend, lines: ir.Table, n_refused: int) -> tuple[ir.Table, ir.T
     n_refused
         How many have a reason.
     """
-    found = _refused(lines) if n_refused else _refused(lines).limit(0)
-    refused = con.create_table(ibis.util.gen_name("refused"), found, temp=True)
+    found = _refused(lines)
+    content = {"obj": found} if n_refused else {"schema": found.schema()}
+    refused = con.create_table(ibis.util.gen_name("refused"), **content, temp=True)
     sound = lines.anti_join(refused, PLACE) if n_refused else lines
     return sound.mutate(reason=ibis.null("string"), column=ibis.literal("")), refused
 
@@ -278,7 +281,7 @@ def summary(refused: ir.Table, accepted: int) -> dict[str, Any]:
     firsts = refused.mutate(place=place).filter(ibis._.place == 0).order_by("reason")
     examples = {
         row["reason"]: {name: row[name] for name in (*PLACE, "column", "looks")}
-        for row in firsts.select("reason", *PLACE, "column", "looks").to_pyarrow().to_pylist()
+        for row in (firsts.to_pyarrow().to_pylist() if counts else ())
     }
     reasons = sorted(counts)
     return {

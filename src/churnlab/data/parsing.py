@@ -426,7 +426,7 @@ def new_years() -> list[int]:
 
 
 def _new_year(year: ir.IntegerValue) -> ir.IntegerValue:
-    known = ibis.array(new_years())
+    known = ibis.literal(new_years(), type="array<int64>")  # one node; of an array of literals each is one
     inside = year.between(FIRST_JALALI, LAST_JALALI)
     return inside.ifelse(known[year - FIRST_JALALI], ibis.null("int64"))
 

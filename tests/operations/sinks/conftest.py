@@ -6,6 +6,7 @@ import csv
 import hashlib
 import itertools
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -284,6 +285,25 @@ def new_target(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str]
             "duckdb": duckdb_target,
         }
         return makers[kind](path)
+
+    return make
+
+
+@pytest.fixture
+def alike(new_target: Callable[[str], Target]) -> Callable[[str, int, Callable[[Target], Any]], list[Target]]:
+    """Makes so many places of a kind, all as `fill` leaves one: of files the others are copies."""
+
+    def make(kind: str, number: int, fill: Callable[[Target], Any]) -> list[Target]:
+        targets = [new_target(kind) for _ in range(number)]
+        if kind == "postgres":
+            for target in targets:
+                fill(target)
+            return targets
+        fill(targets[0])
+        first, *others = (Path(target.url.rpartition(":///")[2]) for target in targets)
+        for other in others:
+            (shutil.copytree if first.is_dir() else shutil.copy2)(first, other)
+        return targets
 
     return make
 

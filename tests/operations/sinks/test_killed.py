@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[3]
 CHILDREN = """\
 import json, os, signal, sys
 from datetime import date, datetime, UTC
+from importlib import import_module
 from pathlib import Path
 from churnlab.operations.erasure.traces import Wanted
 from churnlab.operations.sinks import adbc, duckdb_file, lists
@@ -53,8 +54,9 @@ def publish(job, step):
             for step in ("rows", "load", "begin", "commit"):
                 setattr(kind, step, counted(getattr(kind, step)))
     else:
-        import deltalake  # not before the fork: its threads would be missing here
         sys.addaudithook(audit)
+    if job["format"] == "delta":
+        import deltalake  # not before the fork: its threads would be missing here
         for step in ("create", "create_write_transaction"):
             setattr(deltalake.DeltaTable, step, counted(getattr(deltalake.DeltaTable, step)))
     run = RunIdentity(**job["run"] | {"as_of": date.fromisoformat(job["run"]["as_of"])})
@@ -65,7 +67,11 @@ def publish(job, step):
     else:
         sink.publish(Path(job["scores"]), run, now, restate=True, quarantine=Path(job["quarantine"]))
 
-for number, job in enumerate(json.load(sys.stdin)):
+jobs = json.load(sys.stdin)
+for driver in ("postgresql", "sqlite"):
+    if jobs[0]["url"].startswith(driver):
+        import_module(f"adbc_driver_{driver}.dbapi")  # once for all children
+for job in jobs:
     child = os.fork()
     if not child:
         publish(job, job["step"])
@@ -123,12 +129,10 @@ STEPS = {"folder": 15, "csv": 15, "delta": 26, "sqlite": 22, "duckdb": 22, "post
 
 
 @pytest.mark.parametrize("kind", STEPS)
-def test_killed_before_every_step(new_target, lists, kind):
+def test_killed_before_every_step(alike, lists, kind):
     old, new = lists.make(1.0, 40), lists.make(2.0, 30)
     refused, newly_refused = lists.quarantine("old"), lists.quarantine("new")
-    targets = [new_target(kind) for _ in range(STEPS[kind])]
-    for target in targets:
-        target.publish(old, quarantine=refused)
+    targets = alike(kind, STEPS[kind], lambda target: target.publish(old, quarantine=refused))
     jobs = [
         new.job()
         | {"url": target.url, "format": target.file_format, "quarantine": str(newly_refused), "step": step}
@@ -160,14 +164,16 @@ ERASING = {"folder": 11, "csv": 11, "sqlite": 22, "duckdb": 19, "postgres": 26} 
 
 
 @pytest.mark.parametrize("kind", ERASING)
-def test_an_erasure_killed_before_every_step(new_target, lists, kind):
+def test_an_erasure_killed_before_every_step(alike, lists, kind):
     """Every list is whole, with or without the customer; the next erasure ends what this one began."""
     old, new = lists.make(1.0, ["gone", "b", "c"]), lists.make(2.0, ["gone", "b"])
     refused = lists.quarantine("x", raw=['{"customer_id": "gone"}'])
-    targets = [new_target(kind) for _ in range(ERASING[kind])]
-    for target in targets:
+
+    def fill(target):
         target.publish(old)
         target.publish(new, restate=True, quarantine=refused)
+
+    targets = alike(kind, ERASING[kind], fill)
     jobs = [
         new.job() | {"url": target.url, "format": target.file_format, "gone": ["gone"], "step": step}
         for step, target in enumerate(targets, start=1)
