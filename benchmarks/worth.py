@@ -1,4 +1,4 @@
-"""The list and the rules beside it on made-up logs, of which it is known who could be kept and what for.
+"""The list and the rules beside it on the grocer's log, and on made-up logs, whose truth is known.
 
 python benchmarks/worth.py    writes benchmarks/worth.json
 """
@@ -16,15 +16,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from _tasks import PARAMS, shown, write_figures
+from _tasks import PARAMS, ROOT, shown, write_figures
 from churnlab.config import Clv, Columns, Contact, Decisions, Params, read_params
 from churnlab.data.ingestion import ingest
 from churnlab.decisions.profit import over_all, profit_table
 from churnlab.decisions.profit_definitions import DEFINITIONS
 from churnlab.engine import connect
 from churnlab.evaluation.backtest import backtest, outcome_rows, truth_after
+from churnlab.pipelines import evaluate
+from churnlab.pipelines import ingest as ingest_stage
+from churnlab.pipelines._profit import write_profit
+from churnlab.pipelines._run import Workspace
 
 OUT = Path(__file__).with_name("worth.json")
+GROCER = ROOT / "params/complete_journey.yaml"
 FIRST_DAY, WEEK = date(2023, 1, 1), 7.0
 COLUMNS = Columns(customer_id="customer_id", ts="ts", amount="amount")
 LOGS = 3
@@ -58,6 +63,8 @@ class Shop:
         Gamma distribution of the rate of leaving, in weeks.
     p, q, v
         Gamma-Gamma distribution of purchase values.
+    seen_days
+        Days up to the cutoff that the log holds; None: from the first customer on.
     """
 
     name: str
@@ -71,24 +78,26 @@ class Shop:
     customers: int = 5_000
     days: int = 730
     arrival_days: int = 640
+    seen_days: int | None = None
 
 
 # The first as CDNOW was found to be: Fader, Hardie & Lee (2005); Fader & Hardie (2013) for the values.
 SHOPS = (
     Shop("as CDNOW", r=0.553, alpha=10.578, s=0.606, beta=11.669),
     Shop("frequent purchases", r=1.5, alpha=4.0, s=0.8, beta=30.0),
+    Shop("the same, 240 days of it", r=1.5, alpha=4.0, s=0.8, beta=30.0, seen_days=240),
 )
 
 
 def made(shop: Shop, horizon_days: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Purchases to the end of the horizon and a week beyond, and the truth.
+    """Purchases to the end of another horizon after that of the forecast, and a week beyond; and the truth.
 
     Returns
     -------
     customer_id, ts, amount; customer_id, leaves (days since FIRST_DAY), yearly (money while a customer).
     """
     rng = np.random.default_rng(seed)
-    n, end = shop.customers, float(shop.days + horizon_days + WEEK)
+    n, end = shop.customers, float(shop.days + 2 * horizon_days + WEEK)
     rate = rng.gamma(shop.r, 1.0 / shop.alpha, n) / WEEK
     first = rng.uniform(0.0, shop.arrival_days, n)
     leaves = first + rng.exponential(1.0, n) / (rng.gamma(shop.s, 1.0 / shop.beta, n) / WEEK)
@@ -107,15 +116,16 @@ def made(shop: Shop, horizon_days: int, seed: int) -> tuple[pd.DataFrame, pd.Dat
             "amount": value,
         }
     )
+    lines = lines[lines["ts"] >= start + pd.Timedelta(days=shop.days - (shop.seen_days or shop.days))]
     return lines, pd.DataFrame({"customer_id": ids, "leaves": leaves, "yearly": 365 * rate * shop.p * scale})
 
 
 def worth(rows: pd.DataFrame, truth: pd.DataFrame, last: int, horizon_days: int) -> dict[str, pd.DataFrame]:
-    """The rows of the profit with what was spent last year, and with what is truly there to keep.
+    """The rows of the profit by what a log tells, and by what is truly there to keep.
 
     Returns
     -------
-    The definitions that a log allows; alive: of who was a customer still, what they truly spend in a year;
+    By `DEFINITIONS`; alive: of who was a customer still, what they truly spend in a year;
     leaving: of these, only who would have left within the horizon.
     """
     known = rows.merge(truth, on="customer_id", validate="one_to_one")
@@ -124,8 +134,8 @@ def worth(rows: pd.DataFrame, truth: pd.DataFrame, last: int, horizon_days: int)
     spent = {
         name: known["yearly"].where(kept, 0.0) for name, kept in (("alive", alive), ("leaving", leaving))
     }
-    seen = {name: DEFINITIONS[name](rows) for name in ("bought_in_the_year", "not_long_silent")}
-    return seen | {name: known.assign(spend_last_year=money) for name, money in spent.items()}
+    seen = {name: changed(rows) for name, changed in DEFINITIONS.items()}
+    return seen | {name: known.assign(yearly_spend=money) for name, money in spent.items()}
 
 
 def rows_of(shop: Shop, seed: int, params: Params) -> dict[str, pd.DataFrame]:
@@ -160,6 +170,25 @@ def figures(logs: Sequence[dict[str, pd.DataFrame]], settings: Decisions, clv: C
     return found
 
 
+def past_lists(path: Path) -> dict[str, Any]:
+    """Profit of every strategy on a real log as `prioritise` finds it, over the cutoffs of the backtest."""
+    with TemporaryDirectory() as folder:
+        params = read_params(path).model_copy(update={"workspace": folder})
+        ingest_stage.run(params)
+        evaluate.run(params)
+        work = Workspace.of(params)
+        write_profit(params, work)
+        table = over_all(pd.read_parquet(work.profit)).set_index("strategy")
+        first = pd.read_parquet(work.profit_definitions).iloc[0]
+    return {
+        "log": params.data.dataset,
+        "horizon_days": params.features.horizon_days,
+        "cutoffs": int(first["cutoffs"]),
+        "definition": first["definition"],
+        "strategies": table[[*KEPT, "expected_profit"]].to_dict("index"),
+    }
+
+
 def open_to_all(settings: Decisions) -> Decisions:
     """The limits of params.yaml with `ACTIONS`, open to everybody: made-up customers have no types."""
     actions = {name: Contact.model_validate(action) for name, action in ACTIONS.items()}
@@ -167,13 +196,14 @@ def open_to_all(settings: Decisions) -> Decisions:
 
 
 def main() -> int:
-    """Run every shop and write the figures down."""
+    """Run every shop and the grocer's log, and write the figures down."""
     params, shops = read_params(PARAMS), []
     settings = open_to_all(params.decisions)
     for shop in SHOPS:
         logs = [rows_of(shop, seed, params) for seed in shown(range(LOGS), shop.name)]
         shops.append({"shop": shop.name, **figures(logs, settings, params.clv)})
-    write_figures({"logs": LOGS, "customers": SHOPS[0].customers, "shops": shops}, OUT)
+    made_up = {"logs": LOGS, "customers": SHOPS[0].customers, "shops": shops}
+    write_figures({**made_up, "grocer": past_lists(GROCER)}, OUT)
     return 0
 
 

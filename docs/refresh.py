@@ -223,7 +223,25 @@ def next_order() -> str:
 
 def profit() -> str:
     """What the list would have brought on the backtest cutoffs, beside simpler rules."""
-    measured = over_all(pd.read_parquet(ROOT / "reports/profit.parquet"))
+    return _strategies(over_all(pd.read_parquet(ROOT / "reports/profit.parquet")))
+
+
+def profit_grocer() -> str:
+    """The same on the grocer's log."""
+    found = pd.DataFrame.from_dict(_json(WORTH)["grocer"]["strategies"], orient="index")
+    return _strategies(found.reindex(list(STRATEGIES)).rename_axis("strategy").reset_index())
+
+
+def grocer_lists() -> str:
+    """How many past lists of the grocer's log could be judged, and by what."""
+    found = _json(WORTH)["grocer"]
+    return (
+        f"{found['cutoffs']} past lists with a horizon of {found['horizon_days']} days, by "
+        f"`{found['definition']}`:"
+    )
+
+
+def _strategies(measured: pd.DataFrame) -> str:
     head = ("Contacted", "By", "Contacts", "Cost", "Expected", "Realised", "90 %", "List ahead by", "90 %")
     rows = []
     for row in measured.itertuples(index=False):
@@ -264,14 +282,19 @@ def profit_definitions() -> str:
 
 def profit_truth() -> str:
     """Realised profit on made-up logs, by what a log tells and by the truth."""
-    names = ("bought_in_the_year", "not_long_silent", "alive", "leaving")
-    shops = _json(WORTH)["shops"]
-    head = ("Contacted", *(f"{shop['shop']}: {name.replace('_', ' ')}" for shop in shops for name in names))
+    names = ("spent_afterwards", "not_long_silent", "bought_in_the_year", "alive", "leaving")
+    head = ("Shop", "Contacted", *(f"`{name}`" for name in names))
     rows = [
-        (words, *(f"{round(shop[name][strategy]['realised_profit']):,}" for shop in shops for name in names))
+        (
+            shop["shop"],
+            words,
+            *(f"{round(shop[name][strategy]['realised_profit']):,}" for name in names),
+        )
+        for shop in _json(WORTH)["shops"]
         for strategy, words in STRATEGIES.items()
+        if strategy != "nobody"
     ]
-    return table(head, rows, right=range(1, len(head)))
+    return table(head, rows, right=range(2, len(head)))
 
 
 def _spanned(row: pd.Series, name: str, low: str, high: str) -> str:
@@ -472,6 +495,8 @@ CODE: dict[str, Callable[[], str]] = {
     "ablation_gini": partial(_ablation, "spend", "normalised_gini"),
     "season": season,
     "profit_truth": profit_truth,
+    "profit_grocer": profit_grocer,
+    "grocer_lists": grocer_lists,
     **{name: partial(_filled, write, SPEED) for name, write in speed_blocks.OF_SPEED.items()},
     **{name: partial(_filled, write, FAULTS) for name, write in speed_blocks.OF_FAULTS.items()},
     "spark_growth": spark_growth,

@@ -11,7 +11,7 @@ from churnlab.features.plan import LearningPlan
 from churnlab.models.scorer import Scorer, forecaster_from_state
 from churnlab.models.training import BtydBook, assemble
 from churnlab.operations import promotion, tracking
-from churnlab.operations.provenance import project_root
+from churnlab.operations.provenance import project_root, training_id
 from churnlab.operations.recording import record_execution, synthetic_example
 from churnlab.pipelines._files import ingested, progress, read_json, write_json
 from churnlab.pipelines._record import execution_files, plots_page
@@ -46,7 +46,7 @@ def identity(scorer: Scorer) -> dict[str, str]:
     return {
         "data_version": scorer.data_version,
         "model_digest": scorer.digest,
-        "training_id": promotion.training_id(scorer.digest, scorer.data_version),
+        "training_id": training_id(scorer.digest, scorer.data_version),
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -131,16 +132,28 @@ def test_made_up_shops_buy_as_the_published_models_say():
     assert each.mean() == pytest.approx(shop.p * shop.v / (shop.q - 1), rel=0.03)
 
 
+def test_a_made_up_log_can_begin_late():
+    shop = worth.Shop("", 1.5, 4.0, 0.8, 30.0, customers=200)
+    whole, truth = worth.made(shop, 30, seed=1)
+    late, same_truth = worth.made(replace(shop, seen_days=240), 30, seed=1)
+    cutoff = pd.Timestamp(worth.FIRST_DAY) + pd.Timedelta(days=shop.days - 1)
+    pd.testing.assert_frame_equal(late, whole[whole["ts"] > cutoff - pd.Timedelta(days=240)])
+    assert late["ts"].min() < cutoff - pd.Timedelta(days=230) < whole["ts"].max()
+    pd.testing.assert_frame_equal(same_truth, truth)
+
+
 def test_what_is_truly_there_to_keep_by_hand():
     """Known until day 100, the horizon lasts 30 days: gone at 90, leaving at 110, staying until 200."""
     known = {"spend_last_year": [1.0, 2.0, 3.0], "days_since_last_order": [9, 4, 1], "usual_gap_days": 2.0}
-    rows = pd.DataFrame({"customer_id": list("abc"), **known})
+    rows = pd.DataFrame({"customer_id": list("abc"), **known, "spend_afterwards": [0.0, 5.0, 6.0]})
     truth = pd.DataFrame({"customer_id": list("cba"), "leaves": [200.0, 110.0, 90.0], "yearly": [7.0, 8, 9]})
     found = worth.worth(rows, truth, 100, 30)
-    spent = {name: frame["spend_last_year"].tolist() for name, frame in found.items()}
+    spent = {name: frame["yearly_spend"].tolist() for name, frame in found.items()}
     assert spent == {
-        "bought_in_the_year": [1, 2, 3],
+        "spent_afterwards": [0, 5, 6],
         "not_long_silent": [0, 2, 3],
+        "bought_in_the_year": [1, 2, 3],
+        "half_the_value": [0.5, 1, 1.5],
         "alive": [0, 8, 7],
         "leaving": [0, 8, 0],
     }

@@ -32,7 +32,7 @@ def customers(**columns) -> pd.DataFrame:
         "churn_probability": [0.9, 0.8, 0.5, 0.4, 0.1],
         "p_alive": 1.0,
         "clv": [100.0, 200.0, 0.0, 70.0, 250.0],
-        "spend_last_year": [100.0, 400.0, 0.0, 200.0, 300.0],
+        "yearly_spend": [100.0, 400.0, 0.0, 200.0, 300.0],
         "days_since_last_order": [90.0, 40.0, 400.0, 20.0, 5.0],
         "usual_gap_days": 20.0,
     }
@@ -122,7 +122,7 @@ def test_what_holds_for_any_base(seed, n, budget, max_contacts, unit):
             "churn_probability": rng.uniform(0.05, 0.95, n),
             "p_alive": rng.uniform(0.2, 1.0, n),
             "clv": rng.gamma(0.7, 200.0, n),
-            "spend_last_year": rng.gamma(0.7, 200.0, n),
+            "yearly_spend": rng.gamma(0.7, 200.0, n),
             "days_since_last_order": rng.integers(0, 500, n).astype(float),
             "usual_gap_days": rng.uniform(1, 90, n),
         }
@@ -139,7 +139,7 @@ def test_what_holds_for_any_base(seed, n, budget, max_contacts, unit):
     assert by_name.loc["nobody", "realised_profit"] == 0.0
     shuffled = profit_table(rows.sample(frac=1, random_state=seed), chosen, CLV)
     pd.testing.assert_frame_equal(shuffled, table)
-    money = {"clv": rows["clv"] * unit, "spend_last_year": rows["spend_last_year"] * unit}
+    money = {"clv": rows["clv"] * unit, "yearly_spend": rows["yearly_spend"] * unit}
     dearer = {
         name: {
             **one,

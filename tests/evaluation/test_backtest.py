@@ -212,11 +212,24 @@ def test_outcomes_of_a_sample_are_those_of_its_customers(sampled: Backtest, shop
     pd.testing.assert_frame_equal(truth, kept)
 
 
-@pytest.mark.parametrize("horizon, known", [(30, True), (60, False)])
+def test_a_log_shorter_than_a_year_tells_the_rate_of_its_days(told: Backtest, shop: tuple) -> None:
+    orders, _, _ = shop
+    truth = truth_after(orders, CUTOFF, HORIZON)
+    assert truth is not None
+    begins = CUTOFF - timedelta(days=72)
+    rows = outcome_rows(told, truth, orders.filter(orders.day >= begins)).set_index("customer_id")
+    frame = angry_shop()[0]
+    lately = frame[(frame["day"] >= begins) & (frame["day"] <= CUTOFF)]
+    assert lately["day"].min() == begins
+    found = 5 * lately.groupby("customer_id")["amount"].sum().reindex(rows.index, fill_value=0.0)
+    np.testing.assert_allclose(rows["spend_last_year"], found, atol=1e-9)
+
+
+@pytest.mark.parametrize("horizon, known", [(30, True), (46, True), (47, False), (60, False)])
 def test_rows_for_decisions_are_what_the_log_holds(
     told: Backtest, shop: tuple, horizon: int, known: bool
 ) -> None:
-    """Counted from the made-up orders: the year before, the silence, and the horizon after the horizon."""
+    """Counted from the made-up orders: the year before, the silence, and what came after the horizon."""
     test, (orders, _, _) = replace(told, horizon_days=horizon), shop
     truth = truth_after(orders, CUTOFF, horizon)
     assert truth is not None
@@ -230,8 +243,12 @@ def test_rows_for_decisions_are_what_the_log_holds(
     silent = before.groupby("customer_id")["day"].max().map(lambda day: (CUTOFF - day).days)
     np.testing.assert_allclose(rows["days_since_last_order"], silent.reindex(rows.index))
     end = CUTOFF + timedelta(days=horizon)
-    later = frame[(frame["day"] > end) & (frame["day"] <= end + timedelta(days=horizon))]
+    later = frame[frame["day"] > end]
+    assert (frame["day"].max() - end).days == DAYS - 1 - CUTOFF_DAY - horizon
     if known:
-        assert rows["bought_afterwards"].to_list() == rows.index.isin(later["customer_id"]).tolist()
+        spent = later.groupby("customer_id")["amount"].sum() * 365 / (DAYS - 1 - CUTOFF_DAY - horizon)
+        expected = spent.reindex(rows.index, fill_value=0.0)
+        np.testing.assert_allclose(rows["spend_afterwards"], expected, atol=1e-9)
+        assert 0 < (expected > 0).mean() < 1
     else:
-        assert rows["bought_afterwards"].isna().all()
+        assert rows["spend_afterwards"].isna().all()

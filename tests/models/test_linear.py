@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churnlab.models.linear import Linear, fit_linear, signed_log
+from churnlab.models.linear import Linear, fit_linear
+from churnlab.models.seen import Seen
 from churnlab.models.targets import Target
 
 N = 3000
@@ -72,7 +73,12 @@ def test_a_row_is_answered_alike_in_any_company(data: tuple) -> None:
     assert alone == pytest.approx(model.link(frame, base)[5:6], abs=1e-12)
 
 
-def test_signed_log_by_hand() -> None:
-    values = signed_log(np.array([[0.0, np.e - 1, 1 - np.e, np.nan]]).T)
-    assert values[:3, 0] == pytest.approx([0, 1, -1])
-    assert np.isnan(values[3, 0])
+def test_logs_that_learners_share_change_no_answer(data: tuple) -> None:
+    frame, base, y = data
+    model = fit_linear(Target.CHURN, frame, base, y, np.ones(N), 10.0)
+    part = fit_linear(Target.CHURN, frame[["b"]], base, y, np.ones(N), 10.0)
+    seen = Seen(frame)
+    for learner in (model, part):
+        link, told = learner.link_and_contributions(seen, base)
+        assert (link == learner.link(frame, base)).all()
+        pd.testing.assert_frame_equal(told, learner.contributions(frame), check_exact=True)

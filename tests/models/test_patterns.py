@@ -49,6 +49,8 @@ def test_answers_are_those_of_lightgbm(seed, objective, leaves, learned_missing,
     assert found is not None
     assert (found.link(asked.T) == booster.predict(asked, raw_score=True)).all()
     told = found.contributions(asked.T).T
+    both = found.link_and_contributions(asked.T)
+    assert np.array_equal(both[0], found.link(asked.T)) and np.array_equal(both[1].T, told)
     assert told == pytest.approx(booster.predict(asked, pred_contrib=True)[:, :-1], abs=1e-12)
 
 

@@ -1,5 +1,6 @@
 """Authority: the identities that DESIGN states (coherent spend, fixed cut points), and invariants."""
 
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -74,6 +75,17 @@ def test_in_buckets_of_any_size_and_order_every_customer_is_told_the_same(
     pd.testing.assert_frame_equal(told, scores.loc[told.index], check_exact=True)
     reasons_told = pd.concat([small_scorer.explain(bucket) for bucket in buckets]).sort_index()
     assert reasons_told.tolist() == small_scorer.explain(base).loc[told.index].tolist()
+
+
+@pytest.mark.parametrize("learners", [True, False])
+def test_told_at_once_is_what_is_predicted_and_explained(
+    small_scorer: Scorer, base: pd.DataFrame, small_log: Any, learners: bool
+) -> None:
+    forecaster = small_scorer.forecaster if learners else btyd_alone(small_scorer.forecaster)
+    scorer, later = replace(small_scorer, forecaster=forecaster), small_log.TRAINED_ON + timedelta(days=9)
+    forecasts, why = scorer.told(base, later)
+    pd.testing.assert_frame_equal(forecasts, scorer.predict(base, later), check_exact=True)
+    assert why.tolist() == scorer.explain(base).tolist()
 
 
 def test_saved_and_loaded_it_is_the_same_model(
@@ -203,6 +215,22 @@ def test_shapley_by_hand() -> None:
     assert shares == pytest.approx({"days_since_last_order": 2.0, "frequency": -30.0, "T": -30.0})
 
 
+def test_shapley_asks_nothing_of_customers_as_they_are_where_that_is_known() -> None:
+    own = pd.DataFrame({"days_since_last_order": [3.0], "frequency": [2.0], "T": [10.0], "recency": [7.0]})
+    typical, asked = {"days_since_last_order": 1.0, "frequency": 4.0, "T": 20.0}, []
+
+    def answer(rfm: pd.DataFrame) -> np.ndarray:
+        asked.append(rfm)
+        return (rfm["frequency"] * rfm["T"]).to_numpy()[:, None]
+
+    plain, told = shapley(answer, own, typical), shapley(answer, own, typical, answer(own))
+    assert plain == told
+    assert len(asked) == 8 + 1 + 7
+    odd = own.assign(recency=5.0)  # who has another recency than silence and age leave is asked about anew
+    shapley(answer, odd, typical, answer(odd))
+    assert len(asked) == 16 + 1 + 8
+
+
 def test_what_was_learned_of_the_season_fades_and_leaves_lifetime_value_alone(
     small_scorer: Scorer, base: pd.DataFrame, small_log: Any
 ) -> None:
@@ -253,6 +281,13 @@ def test_a_damaged_model_is_one_line(small_model: Path, tmp_path: Path) -> None:
     (tmp_path / "scorer.json").write_text("{}")
     with pytest.raises(ModelError, match="damaged"):
         Scorer.load(tmp_path)
+
+
+def test_a_damaged_booster_is_found_when_it_is_read(small_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(small_model, tmp_path / "model")
+    (folder / "churn.txt").write_text("tree\n")
+    with pytest.raises(ModelError, match="damaged"):
+        Scorer.load(folder).prepare()
 
 
 def test_a_later_date_than_training_can_be_scored(

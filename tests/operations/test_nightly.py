@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from datetime import UTC, date, datetime, timedelta
 
 import ibis
@@ -16,7 +17,7 @@ from churnlab.errors import ChurnlabError, DataError, ModelError, TrackingError
 from churnlab.evaluation.backtest import fit_scorer
 from churnlab.features.signals import Signals
 from churnlab.operations.nightly import Job, score_source, scoring_day, yesterday
-from churnlab.operations.promotion import training_id
+from churnlab.operations.provenance import training_id
 from churnlab.operations.scoring import SCORES
 
 BAD_LINES = ",2022-05-01,3.0\nc001,yesterday,3.0\nc001,2022-05-01,three\n"
@@ -100,6 +101,15 @@ def one_line(error: ChurnlabError) -> str:
     text = str(error)
     assert text and "\n" not in text
     return text
+
+
+def test_a_damaged_booster_ends_the_run_before_anything_is_written(params, small_model, tmp_path):
+    model = shutil.copytree(small_model, tmp_path / "model")
+    (model / "spend.txt").write_text("tree\n", encoding="utf-8")
+    with pytest.raises(ModelError, match="damaged") as caught:
+        score_source(Job(params, None, str(model)), tmp_path / "out")
+    one_line(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_source(params, small_model, tmp_path):

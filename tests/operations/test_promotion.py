@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from churnlab.operations.promotion import against_baselines, against_champion, gains, training_id
+from churnlab.operations.promotion import against_baselines, against_champion, gains
 
 
 def method(log_loss=None, auc=None, gini=None):
@@ -92,9 +92,3 @@ def test_one_lost_gain_is_enough():
     champion = {"gain_churn_roc_auc": "0.05", "gain_churn_log_loss": "0.01"}
     new = {"gain_churn_roc_auc": 0.01, "gain_churn_log_loss": 0.09}
     assert not against_champion(new, champion, 0.002).promote
-
-
-def test_training_id_is_content():
-    assert training_id("m", "d") == training_id("m", "d")
-    assert len({training_id("m", "d"), training_id("m", "e"), training_id("n", "d")}) == 3
-    assert len(training_id("m", "d")) == 32

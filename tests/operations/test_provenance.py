@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from churnlab.operations.provenance import commit, project_root
+from churnlab.operations.provenance import commit, project_root, training_id
 
 
 def run(folder: Path, *words: str) -> str:
@@ -94,3 +94,9 @@ def test_no_commit_outside_a_repository_or_without_git(
     assert commit(tmp_path / "plain") is None
     monkeypatch.setenv("PATH", str(tmp_path))
     assert commit(repository) is None
+
+
+def test_training_id_is_content():
+    assert training_id("m", "d") == training_id("m", "d")
+    assert len({training_id("m", "d"), training_id("m", "e"), training_id("n", "d")}) == 3
+    assert len(training_id("m", "d")) == 32

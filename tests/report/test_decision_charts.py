@@ -21,14 +21,14 @@ def test_the_list_stands_beside_the_best_rule_with_its_limits():
     limited = {"plan": 40.0, "plan_without_limits": 900.0, "everyone": 800.0, "nobody": 0.0}
     table = pd.concat(
         [
-            rows("came_back", 1, **limited, risk=-3.0, value=-8.0),
-            rows("not_long_silent", 3, **limited, risk=30.0, value=55.0),
+            rows("not_long_silent", 1, **limited, risk=-3.0, value=-8.0),
+            rows("spent_afterwards", 3, **limited, risk=30.0, value=55.0),
         ]
     )
     first, second = (one._asdict() for one in definitions(table))
     assert first == {
-        "name": "not_long_silent",
-        "sentence": DEFINITIONS["not_long_silent"],
+        "name": "spent_afterwards",
+        "sentence": DEFINITIONS["spent_afterwards"],
         "cutoffs": 3,
         "realised": 40.0,
         "rival": STRATEGIES["value"],
@@ -37,4 +37,4 @@ def test_the_list_stands_beside_the_best_rule_with_its_limits():
         "low": -20.0,
         "high": -10.0,
     }
-    assert (second["name"], second["rival"], second["ahead"]) == ("came_back", "nobody", 40.0)
+    assert (second["name"], second["rival"], second["ahead"]) == ("not_long_silent", "nobody", 40.0)

@@ -19,9 +19,7 @@ LINES_PER_PART = 12_000_000  # gathered and sorted within the memory_limit that 
 SAMPLED = 500  # one customer of so many is looked at to see how the lines are spread
 
 
-def sorted_orders(
-    con: Backend, lines: ir.Table, keys: tuple[str, ...], n_lines: int | None = None
-) -> ir.Table:
+def sorted_orders(con: Backend, lines: ir.Table, keys: tuple[str, ...], most: int) -> ir.Table:
     """:func:`churnlab.data.orders.order_table` as a table of the engine, which keeps its order.
 
     Parameters
@@ -30,11 +28,11 @@ def sorted_orders(
         As `order_table` takes them.
     keys
         What orders are sorted by, customer_id first.
-    n_lines
-        How many lines there are, where the caller knows: so few as make one part are not looked at.
+    most
+        No fewer than the lines are.
     """
     name = ibis.util.gen_name("orders")
-    for number, part in enumerate(_parts(con, lines, n_lines)):
+    for number, part in enumerate(_parts(con, lines, most)):
         rows = order_table(part).order_by(*keys)
         if number:
             con.insert(name, rows)
@@ -43,10 +41,9 @@ def sorted_orders(
     return con.table(name)
 
 
-def _parts(con: Backend, lines: ir.Table, n_lines: int | None) -> Iterator[ir.Table]:
+def _parts(con: Backend, lines: ir.Table, most: int) -> Iterator[ir.Table]:
     """The lines of one range of customers after the other; all at once on Spark, which cuts them itself."""
-    are_few = n_lines is not None and n_lines <= LINES_PER_PART
-    cuts = [] if are_few or con.name != "duckdb" else _cuts(lines)
+    cuts = _cuts(lines) if most > LINES_PER_PART and con.name == "duckdb" else []
     for low, high in pairwise([None, *cuts, None]):
         part = lines
         if low is not None:

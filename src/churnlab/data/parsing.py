@@ -116,7 +116,8 @@ def whole_number(cell: ir.StringValue) -> ir.StringValue:
     """123 for 123, 00123, "123.0" and ۱۲۳; null for all that is no whole number."""
     digits = plain_digits(cell).re_replace(r"^\+?(\d+)(\.0*)?$", r"\1")
     whole = digits.re_replace(r"^0+(\d)", r"\1")
-    return digits.re_search(r"^\d+$").ifelse(whole, ibis.null("string"))
+    found = digits.re_search(r"^\d+$").ifelse(whole, ibis.null("string"))
+    return _begins_otherwise(cell, ("+", *"0123456789")).ifelse(ibis.null("string"), found)
 
 
 def without_text(raw: ir.Table, words: Iterable[str]) -> set[str]:

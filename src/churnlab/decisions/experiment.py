@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # its parts are imported when they are first asked for
 
 COVARIATES = ("pre_spend", "pre_days", "churn_probability", "clv")
 LEVEL, POWER = 0.90, 0.80
@@ -119,7 +119,7 @@ class Adjusted:
             return Comparison(*((self.rows["group"] == group).sum() for group in ("treated", "control")))
         found = _contrast(cells, self.values[outcome], self.used)
         plain = _contrast(cells, self.plain[outcome], 0)
-        spread = stats.t.ppf((1 + LEVEL) / 2, found.df) * found.se
+        spread = scipy.stats.t.ppf((1 + LEVEL) / 2, found.df) * found.se
         difference = found.treated - found.control
         return Comparison(
             int(cells.treated.sum()),
@@ -133,7 +133,7 @@ class Adjusted:
             se_treated=math.sqrt(found.var_treated),
             se_control=math.sqrt(found.var_control),
             se_plain=plain.se,
-            detectable=spread + float(stats.t.ppf(POWER, found.df)) * found.se,
+            detectable=spread + float(scipy.stats.t.ppf(POWER, found.df)) * found.se,
         )
 
 

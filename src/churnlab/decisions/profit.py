@@ -62,22 +62,21 @@ class _Outcome:
     realised: np.ndarray
 
 
-def value_kept(spend_last_year: np.ndarray, clv: Clv) -> np.ndarray:
-    """V of who is kept, in money: the margin of what they spent in the last year, going on for `clv_months`.
+def value_kept(yearly_spend: np.ndarray, clv: Clv) -> np.ndarray:
+    """V of who is kept, in money: the margin of what they spend in a year, going on for `clv_months`.
 
-    No model has a part in it, so that it favours none; and who has bought nothing for a year has nothing that
-    could go on.
+    No model has a part in it, so that it favours none; and who spends nothing has nothing that could go on.
 
     Parameters
     ----------
-    spend_last_year
-        Net money in the 365 days up to the cutoff.
+    yearly_spend
+        Net money, at the rate of a year.
     clv
         Months, discount rate per month, margin.
     """
     months = np.arange(1, clv.clv_months + 1)
     years = float((1.0 + clv.monthly_discount_rate) ** -months.astype(float) @ np.full(len(months), 1 / 12))
-    return np.maximum(spend_last_year, 0.0) * clv.margin * years
+    return np.maximum(yearly_spend, 0.0) * clv.margin * years
 
 
 def realised_profit(churned: np.ndarray, value: np.ndarray, contact: Contact) -> np.ndarray:
@@ -115,7 +114,7 @@ def profit_table(
     ----------
     rows
         One row per customer and cutoff: cutoff, customer_id, churned (0 or 1), churn_probability, p_alive,
-        clv (money), spend_last_year (money), days_since_last_order, usual_gap_days.
+        clv (money), yearly_spend (money), days_since_last_order, usual_gap_days.
     settings
         Actions and limits; quotas of segments are left out, for the labels of then are not known.
     clv
@@ -178,7 +177,7 @@ def _outcomes(
     names, contacts = list(settings.actions), list(settings.actions.values())
     p, stake = rows["churn_probability"].to_numpy(float), value_at_stake(rows)
     churned = rows["churned"].to_numpy(float)
-    value = value_kept(rows["spend_last_year"].to_numpy(float), clv)
+    value = value_kept(rows["yearly_spend"].to_numpy(float), clv)
     costs = np.column_stack([expected_cost(p, contact) for contact in contacts])
     expected = np.column_stack([net_benefit(p, stake, contact) for contact in contacts])
     realised = np.column_stack([realised_profit(churned, value, contact) for contact in contacts])

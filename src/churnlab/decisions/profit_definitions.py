@@ -1,4 +1,4 @@
-"""How far the comparison of :mod:`churnlab.decisions.profit` hangs on who could still be kept, and on V."""
+"""What a kept customer would spend, told in several ways: the V of :mod:`churnlab.decisions.profit`."""
 
 from __future__ import annotations
 
@@ -12,33 +12,29 @@ from churnlab.decisions.contact_rules import not_for_them
 from churnlab.decisions.customer_types import buying_style, lifecycle_type
 from churnlab.decisions.profit import PROFIT_TYPES, over_all, profit_table
 
-MAIN = "not_long_silent"  # where the truth is known, it comes nearest: see benchmarks/worth.py
 GAPS = 2.0  # silent for longer than so many usual gaps: taken for gone before the cutoff
 DEFINITION_TYPES = {"definition": "str", "cutoffs": "int64"} | {
     name: kind for name, kind in PROFIT_TYPES.items() if name != "cutoff"
 }
 
 
+def _spent_afterwards(rows: pd.DataFrame) -> pd.DataFrame:
+    known = rows[rows["spend_afterwards"].notna()]
+    return known.assign(yearly_spend=known["spend_afterwards"])
+
+
 def _not_long_silent(rows: pd.DataFrame) -> pd.DataFrame:
     long_silent = rows["days_since_last_order"] > GAPS * rows["usual_gap_days"]
-    return rows.assign(spend_last_year=rows["spend_last_year"].mask(long_silent, 0.0))
+    return rows.assign(yearly_spend=rows["spend_last_year"].mask(long_silent, 0.0))
 
 
-def _came_back(rows: pd.DataFrame) -> pd.DataFrame:
-    known = rows[rows["bought_afterwards"].notna()]
-    return known.assign(spend_last_year=known["spend_last_year"] * known["bought_afterwards"])
-
-
-def _half(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(spend_last_year=rows["spend_last_year"] / 2)
-
-
-# Each takes value from churners who are thought to have had none left: what was spent last year, changed.
+# What a customer who left would have gone on to spend, had a contact kept them. Where the truth is known, the
+# first comes nearest: see benchmarks/worth.py.
 DEFINITIONS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
-    "bought_in_the_year": lambda rows: rows,
+    "spent_afterwards": _spent_afterwards,
     "not_long_silent": _not_long_silent,
-    "came_back": _came_back,
-    "half_the_value": _half,
+    "bought_in_the_year": lambda rows: rows.assign(yearly_spend=rows["spend_last_year"]),
+    "half_the_value": lambda rows: rows.assign(yearly_spend=rows["spend_last_year"] / 2),
 }
 
 
@@ -58,30 +54,34 @@ def judged(rows: pd.DataFrame, settings: Decisions) -> tuple[pd.DataFrame, np.nd
     return typed, not_for_them(typed, settings)
 
 
+def main_definition(rows: pd.DataFrame) -> str:
+    """The first of `DEFINITIONS` that the log tells enough for."""
+    return next(name for name, changed in DEFINITIONS.items() if len(changed(rows)))
+
+
 def main_table(rows: pd.DataFrame, settings: Decisions, clv: Clv, closed: np.ndarray) -> pd.DataFrame:
-    """:func:`churnlab.decisions.profit.profit_table` under the definition `MAIN`."""
-    return profit_table(DEFINITIONS[MAIN](rows), settings, clv, closed)
+    """:func:`churnlab.decisions.profit.profit_table` under the :func:`main_definition`."""
+    return _under(main_definition(rows), rows, settings, clv, closed)
 
 
 def definitions_table(
     rows: pd.DataFrame, settings: Decisions, clv: Clv, closed: np.ndarray | None = None
 ) -> pd.DataFrame:
-    """Every strategy under every definition of who could have been kept, over all cutoffs.
+    """Every strategy under every definition of what a contact could have kept, over all cutoffs.
 
-    `bought_in_the_year`: every churner who bought in the year before, as in
-    :func:`churnlab.decisions.profit.profit_table`. It is generous to dormant customers.
-    `not_long_silent`: of these, who had been silent for `GAPS` usual gaps at most; the others count as gone
-    before the cutoff, though a slow customer may have been alive.
-    `came_back`: of these, who bought in the horizon after next, so were alive for sure; at the cutoffs for
-    which the log tells. Who came back unasked needed keeping least, and those whom a contact alone would have
-    kept are missing.
-    `half_the_value`: the first, with half of V.
+    `spent_afterwards`: who left and bought again after the horizon; V is what they spent then. At cutoffs
+    that the log outlasts by a horizon and a half. Whom nothing but a contact would have kept is missing, and
+    few stand for many.
+    `not_long_silent`: who bought in the year before and had been silent for `GAPS` usual gaps at most; V is
+    what they spent in that year. Slow customers count as gone, and none who left is.
+    `bought_in_the_year`: everybody who did; generous to those who were gone long before.
+    `half_the_value`: the same, with half of V.
 
     Parameters
     ----------
     rows
-        As of :func:`churnlab.decisions.profit.profit_table`, and bought_afterwards: 1 with an order in the
-        horizon that follows the horizon, 0 without, NaN where the log ends before.
+        As of :func:`churnlab.decisions.profit.profit_table`, but for yearly_spend: spend_last_year and
+        spend_afterwards (money), NaN where the log ends too early.
     settings, clv, closed
         As there.
 
@@ -91,11 +91,18 @@ def definitions_table(
         Columns of `DEFINITION_TYPES`: cutoffs, how many were summed; the rest as there. A definition that no
         cutoff has the data for is missing.
     """
-    found, numbered = [], rows.assign(row=np.arange(len(rows)))
+    found = []
     for name, changed in DEFINITIONS.items():
-        part = changed(numbered)
-        if len(part):
-            bars = None if closed is None else closed[part["row"]]
-            table = over_all(profit_table(part.drop(columns="row"), settings, clv, bars))
-            found.append(table.assign(definition=name, cutoffs=part["cutoff"].nunique()))
+        cutoffs = changed(rows)["cutoff"].nunique()
+        if cutoffs:
+            table = over_all(_under(name, rows, settings, clv, closed))
+            found.append(table.assign(definition=name, cutoffs=cutoffs))
     return pd.concat(found, ignore_index=True)[list(DEFINITION_TYPES)].astype(DEFINITION_TYPES)
+
+
+def _under(
+    name: str, rows: pd.DataFrame, settings: Decisions, clv: Clv, closed: np.ndarray | None
+) -> pd.DataFrame:
+    part = DEFINITIONS[name](rows.assign(row=np.arange(len(rows))))
+    bars = None if closed is None else closed[part["row"]]
+    return profit_table(part.drop(columns="row"), settings, clv, bars)

@@ -61,6 +61,7 @@ OF_THE_PAST = (
     "returned_share_365d",
 )
 MODEL = "churnlab"
+YEAR_DAYS = 365
 Progress = Callable[[str], None]
 
 
@@ -194,36 +195,40 @@ def outcome_rows(test: Backtest, truth: pd.DataFrame, orders: ir.Table) -> pd.Da
     -------
     The columns of `truth` and of `PREDICTIONS`; risk_label, value_label; cutoff (ISO day); those of
     `OF_THE_PAST` that the features have; usual_gap_days: the customer's own mean gap, or the typical one;
-    spend_last_year: net money in the 365 days up to the cutoff; bought_afterwards: 1 with an order in the
-    horizon after this one, 0 without, NaN where the log ends.
+    spend_last_year: net money in the 365 days up to the cutoff, and where the log begins later, a year's
+    money at the rate of the days that it holds; spend_afterwards: the same of the 365 days after the horizon,
+    where the log ends earlier of those that it holds, NaN where these are fewer than half a horizon.
     """
     known = [name for name in OF_THE_PAST if name in test.features]
     past = test.features[["customer_id", *known]].assign(
         usual_gap_days=test.features["gap_mean_days"].fillna(test.scorer.typical["gap_mean_days"])
     )
-    spent = spent_before(orders, test.cutoff, 365)[["customer_id", "spend"]]
-    spent = spent.rename(columns={"spend": "spend_last_year"})
     rows = truth.merge(test.predictions, on="customer_id", validate="one_to_one")
     rows = rows.merge(past, on="customer_id", validate="one_to_one")
-    rows = rows.merge(spent, on="customer_id", how="left", validate="one_to_one")
-    rows = rows.merge(_afterwards(test, orders), on="customer_id", how="left", validate="one_to_one")
+    rows = rows.assign(**_spending(test, orders, rows["customer_id"]))
     assert test.scorer.risk is not None and test.scorer.value is not None
-    return rows.fillna({"spend_last_year": 0.0}).assign(
+    return rows.assign(
         risk_label=test.scorer.risk.label(rows["churn_probability"].to_numpy()).to_numpy(),
         value_label=test.scorer.value.label(rows["clv"].to_numpy()).to_numpy(),
         cutoff=test.cutoff.isoformat(),
     )
 
 
-def _afterwards(test: Backtest, orders: ir.Table) -> pd.DataFrame:
-    """customer_id, bought_afterwards; nobody where the log ends too early."""
-    end = test.cutoff + timedelta(days=test.horizon_days)
-    later = truth_after(orders, end, test.horizon_days, test.scorer.plan.sample)
-    if later is None:
-        return pd.DataFrame({"customer_id": [], "bought_afterwards": []}).astype(
-            {"customer_id": "str", "bought_afterwards": "float64"}
-        )
-    return later[["customer_id"]].assign(bought_afterwards=1.0 - later["churned"])
+def _spending(test: Backtest, orders: ir.Table, customers: pd.Series) -> dict[str, pd.Series | float]:
+    """spend_last_year and spend_afterwards of :func:`outcome_rows`."""
+    first, last = (getattr(orders.day, end)().to_pyarrow().as_py() for end in ("min", "max"))
+    year, end = timedelta(days=YEAR_DAYS), test.cutoff + timedelta(days=test.horizon_days)
+
+    def yearly(after: date, until: date) -> pd.Series:
+        days = (until - after).days
+        spent = spent_before(orders, until, days).set_index("customer_id")["spend"]
+        return customers.map(spent * (YEAR_DAYS / days)).fillna(0.0)
+
+    told = (last - end).days >= test.horizon_days / 2
+    return {
+        "spend_last_year": yearly(max(first - timedelta(days=1), test.cutoff - year), test.cutoff),
+        "spend_afterwards": yearly(end, min(last, end + year)) if told else np.nan,
+    }
 
 
 def truth_after(

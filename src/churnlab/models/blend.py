@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
+import scipy  # its parts are imported when they are first asked for
 
 from churnlab.models.calibration import LinkCalibration, fit_calibration
 from churnlab.models.targets import Target
@@ -111,7 +111,9 @@ def _weights(target: Target, links: np.ndarray, y: np.ndarray, prior: np.ndarray
         return float(loss), np.append(links.T @ slope + 2 * WEIGHT_PRIOR_ROWS * away, slope.sum())
 
     bounds = [(0.0, None)] * k + [(None, None)]
-    found = minimize(objective, np.append(prior, 0.0), jac=True, method="L-BFGS-B", bounds=bounds).x[:k]
+    found = scipy.optimize.minimize(
+        objective, np.append(prior, 0.0), jac=True, method="L-BFGS-B", bounds=bounds
+    ).x[:k]
     return found / found.sum() if np.isfinite(found).all() and found.sum() > 0 else prior
 
 

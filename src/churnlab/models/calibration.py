@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
+import scipy  # its parts are imported when they are first asked for
 
 from churnlab.models.targets import Target
 
@@ -57,5 +57,7 @@ def fit_calibration(target: Target, link: np.ndarray, y: np.ndarray) -> LinkCali
         return float(loss), np.array(gradient)
 
     bounds = [(0.2, 5.0), (-3.0, 3.0)]
-    slope, level = minimize(objective, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds).x
+    slope, level = scipy.optimize.minimize(
+        objective, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds
+    ).x
     return LinkCalibration(round(float(slope), 8), round(float(centre + level - slope * centre), 8))

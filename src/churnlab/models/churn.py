@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
 from churnlab.config import Churn
 from churnlab.errors import ModelError
 from churnlab.models.patterns import Patterns
+from churnlab.models.seen import Seen, values
 from churnlab.models.targets import Target
 
 OBJECTIVE = {Target.CHURN: "binary", Target.REPEATS: "poisson", Target.SPEND: "gamma"}
@@ -46,6 +46,8 @@ class Shared:
 class Boosted:
     """A fitted booster; `text` is LightGBM's own model text and all there is to save.
 
+    The text is read when the booster is first asked, or by :meth:`prepare`.
+
     Attributes
     ----------
     features
@@ -59,17 +61,20 @@ class Boosted:
     features: tuple[str, ...]
     text: str
     log_scale: float
-    _booster: Shared = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "_booster", Shared(lgb.Booster(model_str=self.text)))
-        except lgb.basic.LightGBMError as error:
-            raise ModelError("the LightGBM model text is damaged: train again or roll back") from error
+    def prepare(self) -> None:
+        """Do what is otherwise done when the booster is first asked.
 
-    def link(self, frame: pd.DataFrame, base: np.ndarray) -> np.ndarray:
+        Raises
+        ------
+        ModelError
+            The text is damaged.
+        """
+        _ = self._patterns
+
+    def link(self, frame: pd.DataFrame | Seen, base: np.ndarray) -> np.ndarray:
         """Prediction on the link scale. `base`, BTYD's answer, is not looked at: see :func:`fit_boosted`."""
-        matrix = _matrix(frame, self.features)
+        matrix = values(frame, self.features)
         if self._patterns is None or len(frame) < FEWEST_ROWS:
             return self._booster.predict(matrix, raw_score=True) + self.log_scale
         return self._patterns.link(matrix.T) + self.log_scale
@@ -79,18 +84,45 @@ class Boosted:
         """Empty: the trees do not read BTYD's answers."""
         return np.zeros(0)
 
-    def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def contributions(self, frame: pd.DataFrame | Seen) -> pd.DataFrame:
         """SHAP values on the link scale (Lundberg et al. 2020), columns `features`."""
-        matrix = _matrix(frame, self.features)
+        matrix = values(frame, self.features)
         if self._patterns is None:
-            values = self._booster.predict(matrix, pred_contrib=True)[:, :-1]
+            told = self._booster.predict(matrix, pred_contrib=True)[:, :-1]
         else:
-            values = self._patterns.contributions(matrix.T).T
-        return pd.DataFrame(values, index=frame.index, columns=list(self.features), copy=False)
+            told = self._patterns.contributions(matrix.T).T
+        return self._by_feature(told, frame)
+
+    def link_and_contributions(
+        self, frame: pd.DataFrame | Seen, base: np.ndarray
+    ) -> tuple[np.ndarray, pd.DataFrame]:
+        """:meth:`link` and :meth:`contributions`, for which rows alike are looked for once."""
+        if self._patterns is None:
+            return self.link(frame, base), self.contributions(frame)
+        link, told = self._patterns.link_and_contributions(values(frame, self.features).T)
+        return link + self.log_scale, self._by_feature(told.T, frame)
+
+    def _by_feature(self, told: np.ndarray, frame: pd.DataFrame | Seen) -> pd.DataFrame:
+        return pd.DataFrame(told, index=frame.index, columns=list(self.features), copy=False)
+
+    @cached_property
+    def _booster(self) -> Shared:
+        lgb = _lightgbm()
+        try:
+            return Shared(lgb.Booster(model_str=self.text))
+        except lgb.basic.LightGBMError as error:
+            raise ModelError("the LightGBM model text is damaged: train again or roll back") from error
 
     @cached_property
     def _patterns(self) -> Patterns | None:
         return Patterns.of(self._booster)
+
+
+def _lightgbm() -> Any:
+    """With scikit-learn, which it brings along, it takes as long to import as all else together."""
+    import lightgbm  # noqa: PLC0415
+
+    return lightgbm
 
 
 def fit_boosted(
@@ -118,8 +150,8 @@ def fit_boosted(
         Trees, as found by :func:`best_rounds`.
     """
     scale = _scale(target, y, weight)
-    names = tuple(frame.columns)
-    data = lgb.Dataset(_matrix(frame, names), y / scale, weight=weight)
+    names, lgb = tuple(frame.columns), _lightgbm()
+    data = lgb.Dataset(values(frame, names), y / scale, weight=weight)
     booster = lgb.train(_params(target, settings, len(y)), data, rounds)
     return Boosted(names, booster.model_to_string(), float(np.log(scale)))
 
@@ -142,13 +174,13 @@ def best_rounds(
     frame, y, weight = train
     later, later_y = valid
     scale = _scale(target, y, weight)
-    names = tuple(frame.columns)
-    data = lgb.Dataset(_matrix(frame, names), y / scale, weight=weight)
+    names, lgb = tuple(frame.columns), _lightgbm()
+    data = lgb.Dataset(values(frame, names), y / scale, weight=weight)
     booster = lgb.train(
         _params(target, settings, len(y)),
         data,
         settings.max_rounds,
-        valid_sets=[lgb.Dataset(_matrix(later, names), later_y / scale, reference=data)],
+        valid_sets=[lgb.Dataset(values(later, names), later_y / scale, reference=data)],
         callbacks=[lgb.early_stopping(settings.early_stopping_rounds, verbose=False)],
     )
     return max(booster.best_iteration, FEWEST_ROUNDS)
@@ -178,8 +210,3 @@ def _scale(target: Target, y: np.ndarray, weight: np.ndarray) -> float:
     if target is Target.CHURN:
         return 1.0
     return max(float(np.average(y, weights=weight)), np.finfo(float).tiny)
-
-
-def _matrix(frame: pd.DataFrame, features: tuple[str, ...]) -> np.ndarray:
-    own = frame if tuple(frame.columns) == features else frame[list(features)]
-    return own.to_numpy(float)

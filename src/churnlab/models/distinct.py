@@ -39,30 +39,29 @@ class Remembered:
 
     def __init__(self, answer: Callable[..., np.ndarray], most: int) -> None:
         self._answer, self._most = answer, most
-        self._places: dict[tuple[float, ...], int] = {}
-        self._kept: list[np.ndarray] = []
+        self._kept: tuple[list[np.ndarray], np.ndarray] | None = None  # rows by column, and what was answered
         self._learning = Lock()
 
     def __call__(self, *columns: np.ndarray) -> np.ndarray:
         """The answer, asked once per distinct row that is not known yet."""
-        kind, first = distinct(*columns)
-        rows = [column[first] for column in columns]
-        keys = list(zip(*(row.tolist() for row in rows), strict=True))
-        new = np.array([key not in self._places for key in keys], dtype=bool)
-        found = self._answer(*(row[new] for row in rows))
-        out = np.empty((len(keys), *found.shape[1:]), dtype=found.dtype)
-        out[new] = found
-        known = np.flatnonzero(~new)
-        for place in known.tolist():
-            out[place] = self._kept[self._places[keys[place]]]
-        self._learn([keys[place] for place in np.flatnonzero(new).tolist()], found)
-        return out[kind]
+        known, answers = self._kept or self._nothing(columns)
+        joined = [np.concatenate(pair) for pair in zip(known, columns, strict=True)]
+        kind, place = distinct(*joined)
+        new = place >= len(answers)
+        rows = [column[place[new]] for column in joined]
+        found = self._answer(*rows)
+        self._learn(rows, found)
+        place[new] = len(answers) + np.arange(len(found))
+        return np.concatenate([answers, found])[place[kind[len(answers) :]]]
 
-    def _learn(self, keys: list[tuple[float, ...]], found: np.ndarray) -> None:
-        with self._learning:
-            for key, row in zip(keys, found, strict=True):
-                if len(self._kept) >= self._most:
-                    return
-                if key not in self._places:
-                    self._kept.append(row.copy())
-                    self._places[key] = len(self._kept) - 1  # last: from now on others read it
+    def _nothing(self, columns: tuple[np.ndarray, ...]) -> tuple[list[np.ndarray], np.ndarray]:
+        none = [column[:0] for column in columns]
+        return none, self._answer(*none)
+
+    def _learn(self, rows: list[np.ndarray], found: np.ndarray) -> None:
+        with self._learning:  # another thread may have learned the same: kept twice, it does no harm
+            known, answers = self._kept or self._nothing(tuple(rows))
+            left = self._most - len(answers)
+            if left > 0 and len(found):
+                joined = [np.concatenate([old, row[:left]]) for old, row in zip(known, rows, strict=True)]
+                self._kept = joined, np.concatenate([answers, found[:left]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from churnlab.models.blend import BTYD_ALONE, Blend
 from churnlab.models.churn import Boosted
 from churnlab.models.linear import Linear
+from churnlab.models.seen import Seen
 from churnlab.models.targets import Target
 from churnlab.models.value import SpendSpread, fit_spread
 
@@ -44,7 +45,7 @@ class Forecaster:
     spread: SpendSpread
     notes: tuple[str, ...]
 
-    def link(self, target: Target, features: pd.DataFrame, btyd: pd.DataFrame) -> np.ndarray:
+    def link(self, target: Target, features: pd.DataFrame | Seen, btyd: pd.DataFrame) -> np.ndarray:
         """The target's expectation per row on the link scale, its season left out.
 
         Parameters
@@ -55,7 +56,7 @@ class Forecaster:
         base = target.base(btyd)
         return self.blends[target].link(links(self.members[target], features, base), base.mean(axis=1))
 
-    def contributions(self, features: pd.DataFrame, shares: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    def contributions(self, features: pd.DataFrame | Seen, shares: Mapping[str, np.ndarray]) -> pd.DataFrame:
         """Each feature's part of the final churn logit, summed over the members as they are blended.
 
         Parameters
@@ -66,9 +67,40 @@ class Forecaster:
             Feature to its part of BTYD's churn logits, (n, families): see
             :func:`churnlab.models.reasons.shapley`.
         """
+        told = ((name, model.contributions(features)) for name, model in self._heard.items())
+        return self._summed(told, features, shares)
+
+    def link_and_contributions(
+        self, features: pd.DataFrame | Seen, btyd: pd.DataFrame, shares: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, pd.DataFrame]:
+        """:meth:`link` of CHURN and :meth:`contributions`; who has a part in both is asked once."""
+        blend, base = self.blends[Target.CHURN], Target.CHURN.base(btyd)
+        unheard = {n: m for n, m in self.members[Target.CHURN].items() if n not in self._heard}
+        answers = links(unheard, features, base)
+
+        def told() -> Iterator[tuple[str, pd.DataFrame]]:
+            for name, model in self._heard.items():
+                answers[name], parts = model.link_and_contributions(features, base)
+                yield name, parts
+
+        parts = self._summed(told(), features, shares)
+        return blend.link(answers, base.mean(axis=1)), parts
+
+    @property
+    def _heard(self) -> Members:
+        """Whose answer moves the final churn logit."""
+        blend = self.blends[Target.CHURN]
+        return {name: model for name, model in self.members[Target.CHURN].items() if blend.share(name) > 0}
+
+    def _summed(
+        self,
+        told: Iterable[tuple[str, pd.DataFrame]],
+        features: pd.DataFrame | Seen,
+        shares: Mapping[str, np.ndarray],
+    ) -> pd.DataFrame:
+        """The parts that the members tell of, one by one, and those of BTYD, as they are blended."""
         families = next(iter(shares.values())).shape[1]
-        blend, members = self.blends[Target.CHURN], self.members[Target.CHURN]
-        heard = {name: model for name, model in members.items() if blend.share(name) > 0}
+        blend, heard = self.blends[Target.CHURN], self._heard
         weights = np.full(families, (blend.share("btyd") + 1 - blend.trust) / families)
         for name, model in heard.items():
             if len(model.base_coef):
@@ -77,14 +109,13 @@ class Forecaster:
         total = np.zeros((len(names), len(features)))
         for name, part in shares.items():
             total[names.index(name)] = sum(part[:, k] * weight for k, weight in enumerate(weights))
-        for member, model in heard.items():
-            parts = model.contributions(features)
-            for name in model.features:
+        for member, parts in told:
+            for name in heard[member].features:
                 total[names.index(name)] += parts[name].to_numpy() * blend.share(member)
         return pd.DataFrame(total.T, index=features.index, columns=names, copy=False)
 
 
-def links(members: Members, features: pd.DataFrame, base: np.ndarray) -> dict[str, np.ndarray]:
+def links(members: Members, features: pd.DataFrame | Seen, base: np.ndarray) -> dict[str, np.ndarray]:
     """Every member's answer on the link scale, and BTYD's mean one as `btyd`."""
     answers = {name: model.link(features, base) for name, model in members.items()}
     return {**answers, "btyd": base.mean(axis=1)}

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy  # its parts are imported when they are first asked for
 from autograd import value_and_grad
-from scipy.optimize import minimize
 
 from churnlab.models.purchase_formulas import Floats
 
@@ -48,7 +48,7 @@ def finished(
     near, hessian
         Logarithms of the parameters at the part's optimum, and the curvature there.
     """
-    found = minimize(
+    found = scipy.optimize.minimize(
         value_and_grad(objective),
         near,
         args=arguments,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor
 
+from churnlab.models.seen import Seen, signed_log, values
 from churnlab.models.targets import Target
 
 CLIP_SD = 4.0
@@ -41,36 +42,50 @@ class Linear:
     coef: tuple[float, ...]
     intercept: float
 
-    def link(self, frame: pd.DataFrame, base: np.ndarray) -> np.ndarray:
+    def link(self, frame: pd.DataFrame | Seen, base: np.ndarray) -> np.ndarray:
         """Prediction on the link scale. `base` is BTYD's answer on that scale, (n, families)."""
         coef = np.array(self.coef)
-        values = self._values(frame)
-        parts = [self._matrix(values[rows], base[rows]) @ coef for rows in _chunks(len(frame))]
+        parts = [matrix @ coef for _, matrix in self._matrices(frame, base)]
         return np.concatenate([*parts, np.zeros(0)]) + self.intercept
 
-    def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def contributions(self, frame: pd.DataFrame | Seen) -> pd.DataFrame:
         """Each feature's part of the link, against the average customer of training."""
-        n, coef, values = len(self.features), np.array(self.coef), self._values(frame)
-        out = np.empty((n, len(frame)))
-        for rows in _chunks(len(frame)):
-            part = values[rows]
-            parts = (self._matrix(part, np.zeros((len(part), len(self.base_centre)))) * coef).T
+        return self.link_and_contributions(frame, np.zeros((len(frame), len(self.base_centre))))[1]
+
+    def link_and_contributions(
+        self, frame: pd.DataFrame | Seen, base: np.ndarray
+    ) -> tuple[np.ndarray, pd.DataFrame]:
+        """:meth:`link` and :meth:`contributions`, from the same standardised features."""
+        n, coef = len(self.features), np.array(self.coef)
+        link, out = np.empty(len(frame)), np.empty((n, len(frame)))
+        for rows, matrix in self._matrices(frame, base):
+            link[rows] = matrix @ coef
+            parts = (matrix * coef).T
             out[:, rows] = parts[:n]
             for k, feature in enumerate(self._flag_positions()):
                 out[feature, rows] += parts[n + k]
-        return pd.DataFrame(out.T, index=frame.index, columns=list(self.features), copy=False)
+        told = pd.DataFrame(out.T, index=frame.index, columns=list(self.features), copy=False)
+        return link + self.intercept, told
 
     @property
     def base_coef(self) -> np.ndarray:
         """What one unit of each family's answer adds to the link; empty if it does not read them."""
         return np.array(self.coef[len(self.features) + len(self.flags) :])
 
-    def _values(self, frame: pd.DataFrame) -> np.ndarray:
-        own = frame if tuple(frame.columns) == self.features else frame[list(self.features)]
-        return own.to_numpy(float)
+    def _matrices(self, frame: pd.DataFrame | Seen, base: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Some rows after the other, and what `coef` is multiplied by."""
+        logged = self._logged(frame)
+        for rows in _chunks(len(frame)):
+            yield rows, self._matrix(logged(rows), base[rows])
 
-    def _matrix(self, values: np.ndarray, base: np.ndarray) -> np.ndarray:
-        logged = signed_log(values)
+    def _logged(self, frame: pd.DataFrame | Seen) -> Callable[[slice], np.ndarray]:
+        """From rows to their signed logs; not to be written into."""
+        if isinstance(frame, Seen) and frame.names == self.features:
+            return frame.logs.__getitem__
+        whole = values(frame, self.features)
+        return lambda rows: signed_log(whole[rows])
+
+    def _matrix(self, logged: np.ndarray, base: np.ndarray) -> np.ndarray:
         families = len(self.base_centre)  # none for a regression that was not given BTYD's answers
         moved = base[:, :families] - np.array(self.base_centre)
         return _assemble(logged, np.array(self.centre), np.array(self.spread), self._flag_positions(), moved)
@@ -135,19 +150,13 @@ def fit_linear(
     )
 
 
-def signed_log(values: np.ndarray) -> np.ndarray:
-    """sign(x)·log(1 + |x|); NaN stays."""
-    logged = np.abs(values)
-    np.log1p(logged, out=logged)
-    logged *= np.sign(values)
-    return logged
-
-
 def _chunks(rows: int) -> list[slice]:
     return [slice(start, min(start + CHUNK_ROWS, rows)) for start in range(0, rows, CHUNK_ROWS)]
 
 
 def _estimator(target: Target, penalty: float) -> Any:
+    from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor  # noqa: PLC0415
+
     common = {"solver": "newton-cholesky", "max_iter": 100, "tol": 1e-5}
     if target is Target.CHURN:
         return LogisticRegression(C=1 / penalty, **common)

@@ -7,7 +7,7 @@ values of that tree. LightGBM tells the SHAP values of one row of each pattern, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -44,14 +44,20 @@ class _Tree:
     def features(self) -> tuple[int, ...]:
         return tuple(sorted({column for column, _, _ in self.splits}))
 
-    def patterns(self, high: np.ndarray, low: np.ndarray, out: np.ndarray) -> None:
+    def patterns(self, high: Sequence[np.ndarray], low: Sequence[np.ndarray], out: np.ndarray) -> None:
         """Into `out`, a bit per split: which rows go left. Missing is NaN in `high`, -inf in `low`."""
-        left = np.empty_like(out)
+        left = np.empty(len(out), dtype=bool)
+        bits, byte = left.view(np.uint8), np.empty(len(out), dtype=np.uint8)
         out[:] = 0
-        for column, threshold, missing_left in self.splits:
-            np.less_equal((low if missing_left else high)[column], threshold, out=left)
-            np.add(out, out, out=out)
-            np.add(out, left, out=out)
+        for begin in range(0, len(self.splits), 8):  # the processor takes bytes faster than longer words
+            some = self.splits[begin : begin + 8]
+            byte[:] = 0
+            for column, threshold, missing_left in some:
+                np.less_equal((low if missing_left else high)[column], threshold, out=left)
+                np.add(byte, byte, out=byte)
+                np.bitwise_or(byte, bits, out=byte)
+            np.left_shift(out, len(some), out=out)
+            np.bitwise_or(out, byte, out=out)
 
 
 class Patterns:
@@ -99,10 +105,7 @@ class Patterns:
         """
         out = np.zeros(columns.shape[1])
         for block in _slices(columns.shape[1], BLOCK_ROWS):
-            patterns = _patterns(self._trees, columns[:, block])
-            for chunk in _slices(patterns.shape[1], CHUNK_ROWS):
-                for tree, row in zip(self._trees, patterns, strict=True):
-                    out[block][chunk] += tree.values.take(row[chunk], mode="clip")
+            self._add_links(_patterns(self._trees, columns[:, block]), out[block])
         return out
 
     def contributions(self, columns: np.ndarray) -> np.ndarray:
@@ -113,18 +116,30 @@ class Patterns:
         columns
             As in :meth:`link`.
         """
-        out = np.zeros(columns.shape)
+        return self.link_and_contributions(columns)[1]
+
+    def link_and_contributions(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`link` and :meth:`contributions`."""
+        link, out = np.zeros(columns.shape[1]), np.zeros(columns.shape)
         for block in _slices(columns.shape[1], BLOCK_ROWS):
-            inside, total = columns[:, block], out[:, block]
-            patterns = _patterns(self._trees, inside)
+            patterns = _patterns(self._trees, columns[:, block])
             for tree, row in zip(self._trees, patterns, strict=True):
-                self._learn(tree, row, inside)
-            for chunk in _slices(inside.shape[1], CHUNK_ROWS):
-                for tree, row in zip(self._trees, patterns, strict=True):
-                    which = row[chunk].astype(np.intp)
-                    for column, told in zip(tree.features, self._shap[tree.number], strict=True):
-                        total[column, chunk] += told.take(which, mode="clip")
-        return out
+                self._learn(tree, row, columns[:, block])
+            self._add_links(patterns, link[block])
+            self._add_contributions(patterns, out[:, block])
+        return link, out
+
+    def _add_links(self, patterns: np.ndarray, out: np.ndarray) -> None:
+        for chunk in _slices(len(out), CHUNK_ROWS):
+            for tree, row in zip(self._trees, patterns, strict=True):
+                out[chunk] += tree.values.take(row[chunk], mode="clip")
+
+    def _add_contributions(self, patterns: np.ndarray, out: np.ndarray) -> None:
+        for chunk in _slices(out.shape[1], CHUNK_ROWS):
+            for tree, row in zip(self._trees, patterns, strict=True):
+                which = row[chunk].astype(np.intp)
+                for column, told in zip(tree.features, self._shap[tree.number], strict=True):
+                    out[column, chunk] += told.take(which, mode="clip")
 
     def _learn(self, tree: _Tree, patterns: np.ndarray, columns: np.ndarray) -> None:
         """Ask for the SHAP values of those `patterns`, the patterns of `columns`, that are not known yet."""
@@ -147,11 +162,17 @@ def _patterns(trees: tuple[_Tree, ...], columns: np.ndarray) -> np.ndarray:
     """(trees, rows)."""
     out = np.empty((len(trees), columns.shape[1]), dtype=np.uint16)
     for chunk in _slices(columns.shape[1], CHUNK_ROWS):
-        high = np.ascontiguousarray(columns[:, chunk])
-        low = np.where(np.isnan(high), -np.inf, high)
+        high = [np.ascontiguousarray(column[chunk]) for column in columns]
+        low = [_with_missing_low(column) for column in high]
         for row, tree in zip(out, trees, strict=True):
             tree.patterns(high, low, row[chunk])
     return out
+
+
+def _with_missing_low(column: np.ndarray) -> np.ndarray:
+    """The column itself where nothing is missing: what is read twice stays in the processor's cache."""
+    missing = np.isnan(column)
+    return np.where(missing, -np.inf, column) if missing.any() else column
 
 
 def _slices(rows: int, size: int) -> Iterator[slice]:

@@ -96,11 +96,16 @@ class BetaGeometricNBD:
         """What :meth:`expected_purchases` is of those who are alive."""
         survived, which = np.unique(x + self.may_drop_at_first, return_inverse=True)
         q, weight = (nodes[which] for nodes in beta_nodes(self.a, self.b + survived))
-        out = np.empty((len(x), len(horizons)))
+        out, power = np.empty((len(x), len(horizons))), -(self.r + x)[:, None]
         for column, horizon in enumerate(horizons):
-            log_growth = np.log1p(q * (horizon / (self.alpha + T))[:, None])
-            purchases = -np.expm1(-(self.r + x)[:, None] * log_growth) / q
-            out[:, column] = (weight * purchases).sum(axis=1)
+            terms = q * (horizon / (self.alpha + T))[:, None]
+            np.log1p(terms, out=terms)  # in place: fresh memory for each step takes as long as the step
+            terms *= power
+            np.expm1(terms, out=terms)
+            np.negative(terms, out=terms)
+            terms /= q
+            terms *= weight
+            out[:, column] = terms.sum(axis=1)
         return out
 
     def _log_odds_gone(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
@@ -139,7 +144,7 @@ class ParetoNBD:
         """
 
         def first_to_buy(x: Floats, T: Floats) -> Floats:
-            return in_parts(lambda x, T: self._first_event(x, T, np.full_like(T, horizon))[0], x, T)
+            return in_parts(lambda x, T: self._first(purchase_first, x, T, np.full_like(T, horizon)), x, T)
 
         purchase = once_each(first_to_buy, x, T)
         return 1.0 - alive * np.clip(purchase, 0.0, 1.0)
@@ -153,15 +158,15 @@ class ParetoNBD:
 
     def _log_odds_gone(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
         """log(L_dropped_out / L_alive), both divided by what the last purchase already settled."""
-        dropout = in_parts(lambda x, t_x, T: self._first_event(x, t_x, T - t_x)[1], x, t_x, T)
+        dropout = in_parts(lambda x, t_x, T: self._first(dropout_first, x, t_x, T - t_x), x, t_x, T)
         survival = (self.r + x) * np.log1p((T - t_x) / (self.alpha + t_x))
         survival = survival + self.s * np.log1p((T - t_x) / (self.beta + t_x))
         with np.errstate(divide="ignore"):  # no time since the last purchase: certainly alive
             return survival + np.log(dropout)
 
-    def _first_event(self, x: Floats, weeks: Floats, span: Floats) -> tuple[Floats, Floats]:
-        """:func:`first_event` within `span` from so many `weeks` after the first purchase."""
-        return first_event(self.r + x, self.alpha + weeks, self.s, self.beta + weeks, span, self.nodes)
+    def _first(self, event: Callable[..., Floats], x: Floats, weeks: Floats, span: Floats) -> Floats:
+        """P(`event` within `span` from so many `weeks` after the first purchase)."""
+        return event(self.r + x, self.alpha + weeks, self.s, self.beta + weeks, span, self.nodes)
 
 
 def formulas(family: str, params: Mapping[str, float]) -> Formulas:
@@ -191,10 +196,22 @@ def in_parts(answer: Callable[..., Floats], *columns: Floats) -> Floats:
     return np.concatenate([answer(*(c[at : at + ROWS_AT_ONCE] for c in columns)) for at in starts])
 
 
-def first_event(
-    k: Floats, A: Floats, s: float, B: Floats, span: Floats, nodes: int = LEGENDRE_NODES
+def purchase_first(k: Floats, A: Floats, s: float, B: Floats, span: Floats, nodes: int) -> Floats:
+    """P(purchase first, within span): see :func:`_while_neither`."""
+    u, mass = _while_neither(k, A, s, B, span, nodes)
+    return (mass * k[:, None] / (A[:, None] + u)).sum(axis=1)
+
+
+def dropout_first(k: Floats, A: Floats, s: float, B: Floats, span: Floats, nodes: int) -> Floats:
+    """P(dropout first, within span): see :func:`_while_neither`."""
+    u, mass = _while_neither(k, A, s, B, span, nodes)
+    return (mass * s / (B[:, None] + u)).sum(axis=1)
+
+
+def _while_neither(
+    k: Floats, A: Floats, s: float, B: Floats, span: Floats, nodes: int
 ) -> tuple[Floats, Floats]:
-    """Which of two Lomax waiting times ends first within `span`.
+    """Where to look at two Lomax waiting times that are raced within `span`, and with which weight.
 
     P(purchase first, within span) = int_0^span k/(A+u) exp(-G(u)) du and
     P(dropout first, within span) = int_0^span s/(B+u) exp(-G(u)) du, G(u) = k log((A+u)/A) + s log((B+u)/B).
@@ -213,6 +230,10 @@ def first_event(
         Length of the interval, same unit as A and B.
     nodes
         Number of quadrature nodes.
+
+    Returns
+    -------
+    u, and exp(-G(u)) du: (customers, nodes).
     """
     c, larger = np.minimum(A, B), np.maximum(A, B)
     slope = np.where(A <= B, k + s * c / larger, s + k * c / larger)  # of G at v = 0: its least
@@ -221,8 +242,7 @@ def first_event(
     step = length[:, None] / 2.0
     u = c[:, None] * np.expm1(step * (point + 1.0))
     shape, A, B, c = k[:, None], A[:, None], B[:, None], c[:, None]
-    mass = step * weight * (c + u) * np.exp(-shape * np.log1p(u / A) - s * np.log1p(u / B))
-    return (mass * shape / (A + u)).sum(axis=1), (mass * s / (B + u)).sum(axis=1)
+    return u, step * weight * (c + u) * np.exp(-shape * np.log1p(u / A) - s * np.log1p(u / B))
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
+import scipy  # its parts are imported when they are first asked for
 
 from churnlab.errors import ModelError
 from churnlab.models.fitting import NUMERIC_ERRORS, FitStep, Outcome, quietly, rounded
@@ -398,7 +398,9 @@ def _descended(
         return value if math.isfinite(value) else 1e6
 
     limits = [(math.log(FLOOR), math.log(CEILING))] * 4
-    found = minimize(objective, np.log(start), method="L-BFGS-B", bounds=limits, options={"ftol": 1e-12})
+    found = scipy.optimize.minimize(
+        objective, np.log(start), method="L-BFGS-B", bounds=limits, options={"ftol": 1e-12}
+    )
     return float(found.fun), [float(value) for value in np.exp(found.x)]
 
 

@@ -40,7 +40,10 @@ PLAYERS = ("days_since_last_order", "frequency", "T")
 
 
 def shapley(
-    answer: Callable[[pd.DataFrame], np.ndarray], rfm: pd.DataFrame, typical: Mapping[str, float]
+    answer: Callable[[pd.DataFrame], np.ndarray],
+    rfm: pd.DataFrame,
+    typical: Mapping[str, float],
+    whole: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """What silence, purchases and age each did to a purchase model's answer (Shapley 1953).
 
@@ -52,17 +55,20 @@ def shapley(
         The customers.
     typical
         frequency, days_since_last_order and T of the customer they are compared with.
+    whole
+        `answer(rfm)`, where it is known.
 
     Returns
     -------
     dict
         Each of `PLAYERS` to (n, families): together the answer less that to the typical customer.
     """
-    value = {
-        joined: answer(_in_part(rfm, joined, typical))
-        for size in range(len(PLAYERS) + 1)
-        for joined in combinations(PLAYERS, size)
-    }
+    value = {}
+    for size in range(len(PLAYERS) + 1):
+        for joined in combinations(PLAYERS, size):
+            asked = _in_part(rfm, joined, typical)
+            known = whole if size == len(PLAYERS) and asked.equals(rfm) else None
+            value[joined] = answer(asked) if known is None else known
     shares = {}
     for player in PLAYERS:
         others = [name for name in PLAYERS if name != player]

@@ -24,6 +24,7 @@ from churnlab.models.labels import Scale
 from churnlab.models.linear import Linear
 from churnlab.models.purchases import HISTORY
 from churnlab.models.reasons import PLAYERS, reasons, shapley
+from churnlab.models.seen import Seen
 from churnlab.models.targets import Target
 from churnlab.models.value import SpendSpread, clv, coherent
 
@@ -33,6 +34,26 @@ FORMAT = 3
 PROBABILITY_DIGITS = 9
 UNIT_DIGITS = 9
 Figures = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Customers as a scorer sees them.
+
+    Attributes
+    ----------
+    units
+        Their features, money in the plan's unit.
+    near, far
+        BTYD's answers for the label window and for the horizon.
+    seen
+        What the learners read.
+    """
+
+    units: pd.DataFrame
+    near: pd.DataFrame
+    far: pd.DataFrame
+    seen: Seen
 
 
 @dataclass(frozen=True)
@@ -93,9 +114,18 @@ class Scorer:
         ModelError
             A column is missing, or the scorer has no cut points.
         """
+        return self._labelled(self.forecast(features, as_of))
+
+    def told(self, features: pd.DataFrame, as_of: date | None = None) -> tuple[pd.DataFrame, pd.Series]:
+        """:meth:`predict` and :meth:`explain`; what both need is worked out once."""
+        asked = self._asked(features)
+        churn, parts = self.forecaster.link_and_contributions(asked.seen, asked.near, self._shares(asked))
+        out = self._labelled(self._forecast(asked, as_of, churn))
+        return out, reasons(parts, features, self.typical["days_since_last_order"])
+
+    def _labelled(self, out: pd.DataFrame) -> pd.DataFrame:
         if self.risk is None or self.value is None:
             raise ModelError("the model has no label cut points: package it with the register stage")
-        out = self.forecast(features, as_of)
         p, worth = out["churn_probability"].to_numpy(), out["clv"].to_numpy()
         return out.assign(
             churn_percentile=self.risk.percentile(p),
@@ -104,6 +134,19 @@ class Scorer:
             value_label=self.value.label(worth).set_axis(out.index),
             scored_by=self.path,
         )
+
+    def prepare(self) -> None:
+        """Read the boosters, which is otherwise done when they are first asked.
+
+        Raises
+        ------
+        ModelError
+            The text of one is damaged.
+        """
+        for members in self.forecaster.members.values():
+            for model in members.values():
+                if isinstance(model, Boosted):
+                    model.prepare()
 
     @property
     def path(self) -> str:
@@ -126,17 +169,19 @@ class Scorer:
             clv, clv_low, clv_high (discounted profit over clv_months); days_to_next_order, its median for a
             customer who is still buying, and days_to_next_order_low and _high around it.
         """
-        units = self._units(features)
-        near, far = self._btyd_columns(units)
-        seen = self._seen_by_learners(units)
-        links = {target: self._link(target, seen, near, far) for target in Target}
+        return self._forecast(self._asked(features), as_of)
+
+    def _forecast(self, asked: _Asked, as_of: date | None, churn: np.ndarray | None = None) -> pd.DataFrame:
+        """`churn` is the forecaster's own link of CHURN, where it is known."""
+        units, far = asked.units, asked.far
+        links = {target: self._link(target, asked, churn) for target in Target}
         season = self._season(as_of or self.plan.cutoff)
         now = self._figures({target: link + season[target] for target, link in links.items()})
         p, repeats, spend = now
         purchases = np.round((1 - p) * (1 + repeats), UNIT_DIGITS)
         money = self._money(units, far, now, self._figures(links))
         out = {
-            "customer_id": features["customer_id"],
+            "customer_id": units["customer_id"],
             "p_alive": np.round(far["p_alive"], PROBABILITY_DIGITS),
             "churn_probability": p,
             "expected_purchases": purchases,
@@ -144,13 +189,12 @@ class Scorer:
             **{name: np.round(v, UNIT_DIGITS) * self.plan.money_scale for name, v in money.items()},
             **self._next_order(units),
         }
-        return pd.DataFrame(out, index=features.index)
+        return pd.DataFrame(out, index=units.index)
 
     def explain(self, features: pd.DataFrame) -> pd.Series:
         """Up to three plain sentences per row: what moved the final churn probability most."""
-        units = self._units(features)
-        shares = shapley(self._btyd_logits, units[list(PLAYERS)], self.typical)
-        parts = self.forecaster.contributions(self._seen_by_learners(units), shares)
+        asked = self._asked(features)
+        parts = self.forecaster.contributions(asked.seen, self._shares(asked))
         return reasons(parts, features, self.typical["days_since_last_order"])
 
     def outlook(self, others: pd.DataFrame, as_of: date | None = None) -> pd.DataFrame:
@@ -193,11 +237,21 @@ class Scorer:
         names = money_columns(list(features.columns))
         return features.assign(**{name: features[name] / self.plan.money_scale for name in names})
 
-    def _seen_by_learners(self, units: pd.DataFrame) -> pd.DataFrame:
+    def _asked(self, features: pd.DataFrame) -> _Asked:
+        units = self._units(features)
+        return _Asked(units, *self._btyd_columns(units), self._seen_by_learners(units))
+
+    def _seen_by_learners(self, units: pd.DataFrame) -> Seen:
         """The features that learners read, in one piece of memory, which none of them has to copy again."""
         members = [model for named in self.forecaster.members.values() for model in named.values()]
         names = list(dict.fromkeys(name for model in members for name in model.features))
-        return pd.DataFrame(units[names].to_numpy(float), index=units.index, columns=names, copy=False)
+        matrix = units[names].to_numpy(float)
+        return Seen(pd.DataFrame(matrix, index=units.index, columns=names, copy=False))
+
+    def _shares(self, asked: _Asked) -> dict[str, np.ndarray]:
+        """Feature to its part of BTYD's churn logits."""
+        rfm = asked.units[[*PLAYERS, "recency"]]
+        return shapley(self._btyd_logits, rfm, self.typical, Target.CHURN.base(asked.near))
 
     def _btyd_logits(self, rfm: pd.DataFrame) -> np.ndarray:
         """Logit P(no purchase in the label window), one column per family."""
@@ -210,16 +264,20 @@ class Scorer:
         same = self.plan.label_days == self.plan.horizon_days
         return near, near if same else self.btyd.columns(units, self.plan.horizon_days)
 
-    def _link(self, target: Target, units: pd.DataFrame, near: pd.DataFrame, far: pd.DataFrame) -> np.ndarray:
+    def _link(self, target: Target, asked: _Asked, churn: np.ndarray | None) -> np.ndarray:
         """The blend's answer, its season left out; from a shorter label window it is carried to the horizon.
 
         Repeats and spend given active take BTYD's step. The chance of no purchase is exp(-hazard), and the
         hazard grows as BTYD says: one third by the customer's own growth and two thirds by the typical one,
         which came out better calibrated on most logs tried. BTYD alone needs no carrying.
         """
+        near, far = asked.near, asked.far
         if not self.forecaster.members[target]:
             return target.base(far).mean(axis=1)
-        link = self.forecaster.link(target, units, near)
+        if churn is None or target is not Target.CHURN:
+            link = self.forecaster.link(target, asked.seen, near)
+        else:
+            link = churn
         if far is near:
             return link
         if target is not Target.CHURN:
@@ -299,7 +357,8 @@ class Scorer:
         Raises
         ------
         ModelError
-            A file is missing or damaged, or was written by another format of churnlab.
+            A file is missing or damaged, or was written by another format of churnlab. Boosters are read
+            later: see :meth:`prepare`.
         """
         try:
             state = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))

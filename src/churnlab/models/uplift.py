@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
@@ -140,6 +140,8 @@ def _fitted(table: pd.DataFrame, target: np.ndarray, weight: np.ndarray | None =
     """Trees that lean towards 0, or towards the mean where rows have no weights, as a model text."""
     smallest = int(np.clip(len(table) // 10, 10, 200))
     how = {**PARAMS, "min_data_in_leaf": smallest, "boost_from_average": weight is None}
+    import lightgbm as lgb  # noqa: PLC0415 - see churnlab.models.churn
+
     data = lgb.Dataset(table.to_numpy(float), target, weight=weight)
     return str(lgb.train(how, data, ROUNDS).model_to_string())
 
@@ -150,6 +152,8 @@ def _answers(text: str, features: tuple[str, ...], table: pd.DataFrame) -> np.nd
 
 
 @lru_cache(maxsize=64)
-def _booster(text: str) -> lgb.Booster:
+def _booster(text: str) -> Any:
     """Read once; a response itself holds no booster, so that it travels to Spark's workers."""
+    import lightgbm as lgb  # noqa: PLC0415
+
     return lgb.Booster(model_str=text)

@@ -17,7 +17,7 @@ from rich.table import Table
 from churnlab.config import Params
 from churnlab.data.ingestion import ingest
 from churnlab.decisions.profit import PLAN, UNLIMITED
-from churnlab.decisions.profit_definitions import judged, main_table
+from churnlab.decisions.profit_definitions import judged, main_definition, main_table
 from churnlab.engine import connect, write_parquet
 from churnlab.errors import DataError
 from churnlab.evaluation.backtest import (
@@ -101,17 +101,20 @@ def backtest_source(
         truth = truth_after(orders, cutoff, horizon)
         _tell(test, truth, errors)
         if truth is not None:
-            _print_profit(profit_of(test, truth, orders, weighed), f"{cutoff}, {horizon} days, profit")
+            name, profit = profit_of(test, truth, orders, weighed)
+            _print_profit(profit, f"{cutoff}, {horizon} days, profit by {name.replace('_', ' ')}")
     write_parquet(pd.concat(tables, ignore_index=True), out)
 
 
-def profit_of(test: Backtest, truth: pd.DataFrame, orders: ir.Table, params: Params) -> pd.DataFrame:
-    """What the list of that day would have brought beside simpler rules.
+def profit_of(
+    test: Backtest, truth: pd.DataFrame, orders: ir.Table, params: Params
+) -> tuple[str, pd.DataFrame]:
+    """What the list of that day would have brought beside simpler rules, after the definition it goes by.
 
     See :func:`churnlab.decisions.profit.profit_table`.
     """
     rows, closed = judged(outcome_rows(test, truth, orders), params.decisions)
-    return main_table(rows, params.decisions, params.clv, closed)
+    return main_definition(rows), main_table(rows, params.decisions, params.clv, closed)
 
 
 def _require_reach(orders: ir.Table, cutoffs: Sequence[date]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -22,8 +23,7 @@ from churnlab.features.signals import Signals
 from churnlab.models.scorer import Scorer
 from churnlab.operations.earlier_list import EarlierList, from_file, newest_before
 from churnlab.operations.manifest import Manifest, params_version
-from churnlab.operations.promotion import training_id
-from churnlab.operations.provenance import project_root
+from churnlab.operations.provenance import project_root, training_id
 from churnlab.operations.run_log import RunLog
 from churnlab.operations.save_rates_file import in_force, responses_in_force
 from churnlab.operations.scoring import FARTHEST_DAYS, Provenance, Terms, write_scores
@@ -171,9 +171,12 @@ def _score(
         fetched = _fetched(job)
         scorer = Scorer.load(fetched.folder)
     con = connect(params.engine)
-    with manifest.step("ingest"), log.step("ingest"):
-        found = _patiently(lambda: ingest(con, params.data, job.landing), job)
-        write_parquet(found.quarantine.to_pyarrow_batches(), folder / "quarantine.parquet")
+    with ThreadPoolExecutor(1) as beside:
+        preparing = beside.submit(scorer.prepare)
+        with manifest.step("ingest"), log.step("ingest"):
+            found = _patiently(lambda: ingest(con, params.data, job.landing), job)
+            write_parquet(found.quarantine.to_pyarrow_batches(), folder / "quarantine.parquet")
+        preparing.result()
     day = scoring_day(job.as_of, found.summary)
     source = _provenance(fetched, scorer, found.summary["data_version"])
     with manifest.step("score"), log.step("score") as told:

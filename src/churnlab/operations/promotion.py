@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -89,8 +88,3 @@ def against_champion(new: Mapping[str, float], champion_tags: Mapping[str, str],
 
 def _gain(own: float, other: float, less_is_better: bool) -> float:
     return round((other - own) if less_is_better else (own - other), DIGITS)
-
-
-def training_id(model_digest: str, data_version: str) -> str:
-    """A run's identity by content: equal data and equal models have equal ids on every machine."""
-    return hashlib.sha256(f"{model_digest} {data_version}".encode()).hexdigest()[:32]

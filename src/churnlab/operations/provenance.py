@@ -1,7 +1,8 @@
-"""Which project a process runs for, and which commit of it."""
+"""Which project a process runs for, which commit of it, and the identity of a training."""
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,11 @@ def commit(folder: Path) -> Commit | None:
         return None
     changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", *_SOURCES)
     return Commit(sha, dirty=bool(changed))
+
+
+def training_id(model_digest: str, data_version: str) -> str:
+    """A run's identity by content: equal data and equal models have equal ids on every machine."""
+    return hashlib.sha256(f"{model_digest} {data_version}".encode()).hexdigest()[:32]
 
 
 def _git(folder: Path, *words: str) -> str | None:

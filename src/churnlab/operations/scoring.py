@@ -325,7 +325,8 @@ def _write_ranked(unranked: Path, ranks: np.ndarray, path: Path) -> None:
 
 def scored_buyers(buyers: pd.DataFrame, scorer: Scorer, terms: Terms) -> pd.DataFrame:
     """Forecasts, labels, types and reasons of the customers of a snapshot: one row each, in its order."""
-    settings, predicted = terms.settings, _settled(scorer.predict(buyers, terms.as_of), scorer, terms)
+    told, reasons = scorer.told(buyers, terms.as_of)
+    settings, predicted = terms.settings, _settled(told, scorer, terms)
     shown = buyers[["frequency", "recency", "T", "monetary_value", "days_since_last_order"]]
     scores = predicted.join(shown, validate="one_to_one")
     return scores.assign(
@@ -333,7 +334,7 @@ def scored_buyers(buyers: pd.DataFrame, scorer: Scorer, terms: Terms) -> pd.Data
             buyers, settings.new_customer_days, scorer.typical["gap_mean_days"], settings.types
         ),
         **buying_style(buyers, predicted["value_label"], settings.types),
-        reasons=scorer.explain(buyers),
+        reasons=reasons,
     )
 
 

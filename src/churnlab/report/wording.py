@@ -76,8 +76,8 @@ METRICS = {
 
 # Whom a contact could have kept, by churnlab.decisions.profit_definitions.
 DEFINITIONS = {
+    "spent_afterwards": "who left but bought again later, each worth what they went on to spend",
     "not_long_silent": "who left, had bought in the year before, and had not been silent for two usual gaps",
     "bought_in_the_year": "everyone who left and had bought in the year before",
-    "came_back": "of these, who bought again later, so were not gone; where the log reaches so far",
     "half_the_value": "everyone who left and had bought in the year before, each worth half",
 }
