@@ -31,6 +31,7 @@ def server():
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.driver.memory": "1g",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # as conftest.py has it
         "spark.sql.shuffle.partitions": 2,
     }
     submit = str(Path(pyspark.__file__).parent / "bin" / "spark-submit")
