@@ -171,21 +171,28 @@ def figures(logs: Sequence[dict[str, pd.DataFrame]], settings: Decisions, clv: C
 
 
 def past_lists(path: Path) -> dict[str, Any]:
-    """Profit of every strategy on a real log as `prioritise` finds it, over the cutoffs of the backtest."""
+    """Profit of every strategy on a real log as `prioritise` finds it, over the cutoffs of the backtest.
+
+    By definition, the one that the page draws first.
+    """
     with TemporaryDirectory() as folder:
         params = read_params(path).model_copy(update={"workspace": folder})
         ingest_stage.run(params)
         evaluate.run(params)
         work = Workspace.of(params)
         write_profit(params, work)
-        table = over_all(pd.read_parquet(work.profit)).set_index("strategy")
-        first = pd.read_parquet(work.profit_definitions).iloc[0]
+        found = pd.read_parquet(work.profit_definitions)
     return {
         "log": params.data.dataset,
         "horizon_days": params.features.horizon_days,
-        "cutoffs": int(first["cutoffs"]),
-        "definition": first["definition"],
-        "strategies": table[[*KEPT, "expected_profit"]].to_dict("index"),
+        "definitions": [
+            {
+                "definition": name,
+                "cutoffs": int(table["cutoffs"].iloc[0]),
+                "strategies": table.set_index("strategy")[[*KEPT, "expected_profit"]].to_dict("index"),
+            }
+            for name, table in found.groupby("definition", sort=False)
+        ],
     }
 
 

@@ -228,17 +228,32 @@ def profit() -> str:
 
 def profit_grocer() -> str:
     """The same on the grocer's log."""
-    found = pd.DataFrame.from_dict(_json(WORTH)["grocer"]["strategies"], orient="index")
-    return _strategies(found.reindex(list(STRATEGIES)).rename_axis("strategy").reset_index())
+    return _strategies(_of_the_grocer()[0])
 
 
 def grocer_lists() -> str:
     """How many past lists of the grocer's log could be judged, and by what."""
     found = _json(WORTH)["grocer"]
+    first = found["definitions"][0]
     return (
-        f"{found['cutoffs']} past lists with a horizon of {found['horizon_days']} days, by "
-        f"`{found['definition']}`:"
+        f"{first['cutoffs']} past lists with a horizon of {found['horizon_days']} days, by "
+        f"`{first['definition']}`:"
     )
+
+
+def grocer_definitions() -> str:
+    """:func:`profit_definitions` on the grocer's log."""
+    return _definitions(pd.concat(_of_the_grocer()))
+
+
+def _of_the_grocer() -> list[pd.DataFrame]:
+    """Every strategy, by definition."""
+    told = []
+    for found in _json(WORTH)["grocer"]["definitions"]:
+        table = pd.DataFrame.from_dict(found["strategies"], orient="index").reindex(list(STRATEGIES))
+        named = {name: found[name] for name in ("definition", "cutoffs")}
+        told.append(table.rename_axis("strategy").reset_index().assign(**named))
+    return told
 
 
 def _strategies(measured: pd.DataFrame) -> str:
@@ -267,7 +282,10 @@ OWN, LEAD = ("realised_profit", "low", "high"), ("plan_ahead", "ahead_low", "ahe
 
 def profit_definitions() -> str:
     """How far the list was ahead under every definition of who could have been kept."""
-    found = pd.read_parquet(ROOT / "reports/profit_definitions.parquet")
+    return _definitions(pd.read_parquet(ROOT / "reports/profit_definitions.parquet"))
+
+
+def _definitions(found: pd.DataFrame) -> str:
     parts = found.groupby("definition", sort=False)
     shown = {f"`{name}`": part.set_index("strategy") for name, part in parts}
     cutoffs = ("cutoffs", *(str(part["cutoffs"].iloc[0]) for part in shown.values()))
@@ -497,6 +515,7 @@ CODE: dict[str, Callable[[], str]] = {
     "profit_truth": profit_truth,
     "profit_grocer": profit_grocer,
     "grocer_lists": grocer_lists,
+    "grocer_definitions": grocer_definitions,
     **{name: partial(_filled, write, SPEED) for name, write in speed_blocks.OF_SPEED.items()},
     **{name: partial(_filled, write, FAULTS) for name, write in speed_blocks.OF_FAULTS.items()},
     "spark_growth": spark_growth,

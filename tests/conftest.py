@@ -74,6 +74,9 @@ TESTS = ROOT / "tests"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow files first; `--no-loadscope-reorder` has workers take files in this order."""
     ranks = {TESTS / name: rank for rank, name in enumerate(SLOW)}
+    moved = [path.name for path in ranks if not path.exists()]
+    if moved:
+        raise pytest.UsageError(f"tests/conftest.py: SLOW names {', '.join(moved)}, which is not there")
     items.sort(key=lambda item: min(ranks.get(item.path, len(SLOW)), ranks.get(item.path.parent, len(SLOW))))
 
 
