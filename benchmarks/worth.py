@@ -173,7 +173,10 @@ def figures(logs: Sequence[dict[str, pd.DataFrame]], settings: Decisions, clv: C
 def past_lists(path: Path) -> dict[str, Any]:
     """Profit of every strategy on a real log as `prioritise` finds it, over the cutoffs of the backtest.
 
-    By definition, the one that the page draws first.
+    Returns
+    -------
+    log, its name; horizon_days; definitions, in their order, the one of the page's chart first: definition,
+    cutoffs (how many were summed) and strategies, name to figures (money).
     """
     with TemporaryDirectory() as folder:
         params = read_params(path).model_copy(update={"workspace": folder})

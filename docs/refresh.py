@@ -29,6 +29,7 @@ from churnlab.config import read_params
 from churnlab.data.contract import TABLES, reasons_of
 from churnlab.data.reasons import Reason
 from churnlab.decisions.profit import PLAN, UNLIMITED, over_all
+from churnlab.decisions.profit_definitions import DEFINITIONS
 from churnlab.report.decision_charts import STRATEGIES
 from churnlab.report.tables import MetricRow, metric_table
 
@@ -300,7 +301,7 @@ def _definitions(found: pd.DataFrame) -> str:
 
 def profit_truth() -> str:
     """Realised profit on made-up logs, by what a log tells and by the truth."""
-    names = ("spent_afterwards", "not_long_silent", "bought_in_the_year", "alive", "leaving")
+    names = (*DEFINITIONS, "alive", "leaving")
     head = ("Shop", "Contacted", *(f"`{name}`" for name in names))
     rows = [
         (

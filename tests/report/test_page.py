@@ -302,6 +302,22 @@ def test_the_list_stands_beside_the_best_rule_under_each_definition(context):
     assert "$40.00 to $60.00" in text[second:]
 
 
+@pytest.mark.parametrize(
+    ("name", "told", "untold"),
+    [
+        ("spent_afterwards", "went on to spend", "two usual gaps counts as gone"),
+        ("not_long_silent", "two usual gaps counts as gone", "went on to spend"),
+    ],
+)
+def test_the_page_says_what_a_kept_customer_is_taken_to_bring(context, name, told, untold):
+    table = profit(plan=50.0)
+    found = table.assign(definition=name, cutoffs=2)
+    page = render(dataclasses.replace(context, figures={}, profit=table, definitions=found))
+    text = " ".join("".join(read(page).text).split())
+    assert told in text
+    assert untold not in text
+
+
 def test_equal_input_gives_equal_text(context, page):
     assert render(context) == page
 

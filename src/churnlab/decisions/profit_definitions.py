@@ -28,8 +28,8 @@ def _not_long_silent(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(yearly_spend=rows["spend_last_year"].mask(long_silent, 0.0))
 
 
-# What a customer who left would have gone on to spend, had a contact kept them. Where the truth is known, the
-# first comes nearest: see benchmarks/worth.py.
+# What a customer who left would have gone on to spend, had a contact kept them. The first one that the log
+# allows counts: where the truth is known, it alone tells whether the list is ahead (benchmarks/worth.py).
 DEFINITIONS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "spent_afterwards": _spent_afterwards,
     "not_long_silent": _not_long_silent,
