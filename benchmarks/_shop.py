@@ -38,6 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "churn": {"max_rounds": 30, "early_stopping_rounds": 10},
     "engine": {"threads": 1, "memory_limit": "512MB"},
 }
+LONGEST_SECONDS = 600  # of a run that takes seconds: it waits for something that never comes
 LAST_CUTOFFS = (90, 60)  # days before the end of the log that the two models know nothing of
 
 
@@ -72,8 +73,18 @@ class Run:
                 yield entry["event"], entry.get("step", "")
 
     def end(self) -> int:
-        """Wait for its end and give the exit code, negative for a signal that killed it."""
-        return self.process.wait()
+        """Wait for its end and give the exit code, negative for a signal that killed it.
+
+        Raises
+        ------
+        RuntimeError
+            It does not end.
+        """
+        try:
+            return self.process.wait(LONGEST_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            self.process.kill()
+            raise RuntimeError(f"churnlab did not end in {LONGEST_SECONDS} s: {self.told[-2000:]}") from error
 
     @property
     def failure(self) -> str:

@@ -102,6 +102,35 @@ def test_a_signal_in_the_midst_of_a_query_is_no_defect(tmp_path):
         assert (run.wait(timeout=60), run.stderr.read()) == (143, b"")
 
 
+def test_a_signal_in_the_midst_of_an_import_leaves_no_lock_held(tmp_path):
+    """A thread that imports, too, would wait for it for ever."""
+    program = tmp_path / "imports.py"
+    program.write_text(
+        "import signal, sys, time\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from churnlab import cli\n"
+        "def arrive(frame, event, called):\n"
+        "    if event == 'c_return' and called.__name__ == 'acquire_lock':\n"
+        "        sys.setprofile(None)\n"
+        "        signal.getsignal(signal.SIGTERM)(signal.SIGTERM, frame)\n"
+        "def score():\n"
+        "    with ThreadPoolExecutor(1) as beside:\n"
+        "        sys.setprofile(arrive)\n"
+        "        try:\n"
+        "            import colorsys\n"
+        "            time.sleep(60)\n"
+        "        finally:\n"
+        "            beside.submit(__import__, 'wave')\n"
+        "cli.app = score\n"
+        "cli.main()\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    ended = subprocess.run(
+        [sys.executable, program], env=environment, capture_output=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (143, b"")
+
+
 def test_a_full_disk(trial):
     """The same limit stops a run that publishes elsewhere before it has anything to publish."""
     if isinstance(trial.reader, Folder):

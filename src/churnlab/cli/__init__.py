@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import Any, NoReturn
+from types import FrameType
+from typing import NoReturn
 
 from churnlab.cli.options import app
 from churnlab.errors import exit_code, is_ending, one_line, quotes_data, withheld
@@ -17,6 +18,8 @@ from churnlab.errors import exit_code, is_ending, one_line, quotes_data, withhel
 from churnlab.cli import stages, lists, contacts, shop, registry, privacy  # noqa: F401
 
 __all__ = ["app", "main"]
+
+AGAIN_SECONDS = 0.001
 
 
 def main() -> None:
@@ -36,10 +39,18 @@ def main() -> None:
         sys.exit(1)
 
 
-def _terminated(number: int, _frame: Any) -> NoReturn:
-    """Unwind as after an error, so that files and transactions are taken back."""
+def _terminated(_number: int, frame: FrameType | None) -> None:
+    """Unwind as after an error, so that files and transactions are taken back.
+
+    An import that is broken off may leave its lock held, and a thread that imports too would wait for it for
+    ever: the machinery of imports is left first.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.exit(128 + number)
+    if frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
+        signal.signal(signal.SIGALRM, _terminated)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+        return
+    sys.exit(128 + signal.SIGTERM)
 
 
 def _end(message: str, code: int) -> NoReturn:
