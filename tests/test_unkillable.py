@@ -102,31 +102,54 @@ def test_a_signal_in_the_midst_of_a_query_is_no_defect(tmp_path):
         assert (run.wait(timeout=60), run.stderr.read()) == (143, b"")
 
 
-def test_a_signal_in_the_midst_of_an_import_leaves_no_lock_held(tmp_path):
-    """A thread that imports, too, would wait for it for ever."""
-    program = tmp_path / "imports.py"
-    program.write_text(
-        "import signal, sys, time\n"
-        "from concurrent.futures import ThreadPoolExecutor\n"
-        "from churnlab import cli\n"
-        "def arrive(frame, event, called):\n"
-        "    if event == 'c_return' and called.__name__ == 'acquire_lock':\n"
-        "        sys.setprofile(None)\n"
-        "        signal.getsignal(signal.SIGTERM)(signal.SIGTERM, frame)\n"
-        "def score():\n"
-        "    with ThreadPoolExecutor(1) as beside:\n"
-        "        sys.setprofile(arrive)\n"
-        "        try:\n"
-        "            import colorsys\n"
-        "            time.sleep(60)\n"
-        "        finally:\n"
-        "            beside.submit(__import__, 'wave')\n"
-        "cli.app = score\n"
-        "cli.main()\n"
-    )
+IN_AN_IMPORT = """\
+import signal, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from churnlab import cli
+
+def arrive(frame, event, called):
+    if event == "c_return" and called.__name__ == "acquire_lock":
+        sys.setprofile(None)
+        signal.getsignal(signal.SIGTERM)(signal.SIGTERM, frame)
+
+def score():
+    with ThreadPoolExecutor(1) as beside:
+        sys.setprofile(arrive)
+        try:
+            import colorsys
+            time.sleep(20)
+        finally:
+            beside.submit(__import__, "wave")
+
+cli.app = score
+cli.main()
+"""
+IN_A_FINALIZER = """\
+import os, signal, time
+from churnlab import cli
+
+class Held:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def score():
+    held = Held()
+    del held
+    time.sleep(20)
+
+cli.app = score
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("program", [IN_AN_IMPORT, IN_A_FINALIZER], ids=["import", "finalizer"])
+def test_a_signal_at_a_bad_moment_ends_the_run(tmp_path, program):
+    """Threads that import would wait for the lock that an import keeps; a finalizer raises nothing."""
+    file = tmp_path / "run.py"
+    file.write_text(program)
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}
     ended = subprocess.run(
-        [sys.executable, program], env=environment, capture_output=True, timeout=60, check=False
+        [sys.executable, file], env=environment, capture_output=True, timeout=120, check=False
     )
     assert (ended.returncode, ended.stderr) == (143, b"")
 

@@ -19,7 +19,7 @@ from churnlab.cli import stages, lists, contacts, shop, registry, privacy  # noq
 
 __all__ = ["app", "main"]
 
-AGAIN_SECONDS = 0.001
+MOMENT_SECONDS = 0.001
 
 
 def main() -> None:
@@ -46,11 +46,24 @@ def _terminated(_number: int, frame: FrameType | None) -> None:
     ever: the machinery of imports is left first.
     """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.unraisablehook = _swallowed
     if frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
-        signal.signal(signal.SIGALRM, _terminated)
-        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+        _in_a_moment()
         return
     sys.exit(128 + signal.SIGTERM)
+
+
+def _swallowed(error: sys.UnraisableHookArgs) -> None:
+    """Nothing can be raised out of a finalizer: the run would go on."""
+    if isinstance(error.exc_value, SystemExit):
+        _in_a_moment()
+    else:
+        sys.__unraisablehook__(error)
+
+
+def _in_a_moment() -> None:
+    signal.signal(signal.SIGALRM, _terminated)
+    signal.setitimer(signal.ITIMER_REAL, MOMENT_SECONDS)
 
 
 def _end(message: str, code: int) -> NoReturn:
