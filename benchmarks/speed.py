@@ -32,8 +32,9 @@ from churnlab.config import read_params
 from churnlab.engine import connect
 from churnlab.features.rfm import rfm
 from churnlab.features.snapshots import snapshot
+from churnlab.models.purchase_fits import fit_family
 from churnlab.models.purchase_formulas import formulas
-from churnlab.models.purchases import DAYS_PER_WEEK, fit_family
+from churnlab.models.purchases import DAYS_PER_WEEK
 from churnlab.models.scorer import Scorer
 from churnlab.models.targets import Target
 

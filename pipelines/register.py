@@ -8,7 +8,8 @@ import sys
 from churnlab.config import Params
 from churnlab.engine import read_parquet
 from churnlab.features.plan import LearningPlan
-from churnlab.models.scorer import Scorer, forecaster_from_state
+from churnlab.models.forecaster import forecaster_from_state
+from churnlab.models.scorer import Scorer
 from churnlab.models.training import BtydBook, assemble
 from churnlab.operations import promotion, tracking
 from churnlab.operations.provenance import project_root, training_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from churnlab.config import Params
 from churnlab.engine import read_parquet, write_text
 from churnlab.features.plan import LearningPlan
-from churnlab.models.scorer import forecaster_state
+from churnlab.models.forecaster import forecaster_state
 from churnlab.models.training import BtydBook, fit_learners
 from churnlab.pipelines._files import progress, read_json, write_json
 from churnlab.pipelines._run import Workspace, main

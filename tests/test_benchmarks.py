@@ -15,7 +15,7 @@ from churnlab.config import Engine
 from churnlab.data.orders import order_table
 from churnlab.engine import connect
 from churnlab.features.snapshots import feature_spec, snapshot
-from churnlab.models.purchases import fit_family
+from churnlab.models.purchase_fits import fit_family
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 

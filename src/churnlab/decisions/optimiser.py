@@ -18,6 +18,7 @@ ROUNDS = 40
 NET_DIGITS = 7  # after prices: at the margin, noise must not order customers
 CORE_OPTIONS = 8_000  # left open by the bound, solved to the end
 CORE_NODES = 2_000  # of the search tree: a count, unlike a time, ends at the same place everywhere
+CORE_SECONDS = 600.0  # far more than those take: a search that loops must not hold up the list for ever
 DEAREST_FLOOR = 1e3  # of the greatest benefit: what a contact that a floor asks for may displace
 NEARLY_NOTHING = 1e-9  # of a contact
 
@@ -362,7 +363,7 @@ def _core(
         ],
         integrality=np.ones(len(values)),
         bounds=Bounds(0, 1),
-        options={"node_limit": CORE_NODES, "mip_rel_gap": CLOSE},
+        options={"node_limit": CORE_NODES, "mip_rel_gap": CLOSE, "time_limit": CORE_SECONDS},
     )
     if found.x is None:
         return None

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from churnlab.models.fitting import FitStep, rounded
-from churnlab.models.purchases import DAYS_PER_WEEK, PurchaseModel, fit_family, fit_ladder
+from churnlab.models.purchase_fits import fit_family, fit_ladder
+from churnlab.models.purchases import DAYS_PER_WEEK, PurchaseModel
 from churnlab.models.spend import SpendModel, fit_spend
 
 SMALLEST = 1e-6

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -140,4 +142,49 @@ def btyd_alone(forecaster: Forecaster) -> Forecaster:
         forecaster,
         members={target: {} for target in Target},
         blends=dict.fromkeys(Target, BTYD_ALONE),
+    )
+
+
+def forecaster_state(forecaster: Forecaster) -> tuple[dict[str, Any], dict[str, str]]:
+    """A forecaster as JSON-ready values, and its booster texts by file name."""
+    texts: dict[str, str] = {}
+    targets = {}
+    for target in Target:
+        members: dict[str, Any] = {}
+        for name, model in forecaster.members[target].items():
+            if isinstance(model, Boosted):
+                file = f"{target.value}.txt"
+                texts[file] = model.text
+                members[name] = {"file": file, "features": list(model.features), "log_scale": model.log_scale}
+            else:
+                members[name] = model.to_dict()
+        targets[target.value] = {"members": members, "blend": forecaster.blends[target].to_dict()}
+    spread = forecaster.spread.to_dict()
+    state = {
+        "targets": targets,
+        "level": forecaster.level,
+        "season": {target.value: shift for target, shift in forecaster.season.items()},
+        "spread": spread,
+    }
+    return {**state, "notes": list(forecaster.notes)}, texts
+
+
+def forecaster_from_state(state: dict[str, Any], folder: Path) -> Forecaster:
+    """The inverse of :func:`forecaster_state`; booster texts are read from `folder`."""
+    members: dict[Target, dict[str, Linear | Boosted]] = {}
+    for target in Target:
+        members[target] = {}
+        for name, saved in state["targets"][target.value]["members"].items():
+            if "file" in saved:
+                text = (folder / saved["file"]).read_text(encoding="utf-8")
+                members[target][name] = Boosted(tuple(saved["features"]), text, saved["log_scale"])
+            else:
+                members[target][name] = Linear.from_dict(saved)
+    return Forecaster(
+        members=members,
+        blends={target: Blend.from_dict(state["targets"][target.value]["blend"]) for target in Target},
+        level=state["level"],
+        season={target: state["season"][target.value] for target in Target},
+        spread=SpendSpread.from_dict(state["spread"]),
+        notes=tuple(state["notes"]),
     )

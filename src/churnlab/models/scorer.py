@@ -15,18 +15,16 @@ import pandas as pd
 from churnlab.config import Clv
 from churnlab.errors import ModelError
 from churnlab.features.plan import LearningPlan, money_columns
-from churnlab.models.blend import Blend
 from churnlab.models.btyd import BtydModels
 from churnlab.models.churn import Boosted
 from churnlab.models.distinct import distinct
-from churnlab.models.forecaster import Forecaster, btyd_alone
+from churnlab.models.forecaster import Forecaster, btyd_alone, forecaster_from_state, forecaster_state
 from churnlab.models.labels import Scale
-from churnlab.models.linear import Linear
 from churnlab.models.purchases import HISTORY
 from churnlab.models.reasons import PLAYERS, reasons, shapley
 from churnlab.models.seen import Seen
 from churnlab.models.targets import Target
-from churnlab.models.value import SpendSpread, clv, coherent
+from churnlab.models.value import clv, coherent
 
 MANIFEST = "scorer.json"
 FORMAT = 3
@@ -415,48 +413,3 @@ def _growth(near: pd.DataFrame, far: pd.DataFrame) -> np.ndarray:
     """How many times the hazard of a purchase in the horizon is that in the label window, by BTYD."""
     log_p = [-np.logaddexp(0.0, -Target.CHURN.base(columns).mean(axis=1)) for columns in (near, far)]
     return log_p[1] / log_p[0]
-
-
-def forecaster_state(forecaster: Forecaster) -> tuple[dict[str, Any], dict[str, str]]:
-    """A forecaster as JSON-ready values, and its booster texts by file name."""
-    texts: dict[str, str] = {}
-    targets = {}
-    for target in Target:
-        members: dict[str, Any] = {}
-        for name, model in forecaster.members[target].items():
-            if isinstance(model, Boosted):
-                file = f"{target.value}.txt"
-                texts[file] = model.text
-                members[name] = {"file": file, "features": list(model.features), "log_scale": model.log_scale}
-            else:
-                members[name] = model.to_dict()
-        targets[target.value] = {"members": members, "blend": forecaster.blends[target].to_dict()}
-    spread = forecaster.spread.to_dict()
-    state = {
-        "targets": targets,
-        "level": forecaster.level,
-        "season": {target.value: shift for target, shift in forecaster.season.items()},
-        "spread": spread,
-    }
-    return {**state, "notes": list(forecaster.notes)}, texts
-
-
-def forecaster_from_state(state: dict[str, Any], folder: Path) -> Forecaster:
-    """The inverse of :func:`forecaster_state`; booster texts are read from `folder`."""
-    members: dict[Target, dict[str, Linear | Boosted]] = {}
-    for target in Target:
-        members[target] = {}
-        for name, saved in state["targets"][target.value]["members"].items():
-            if "file" in saved:
-                text = (folder / saved["file"]).read_text(encoding="utf-8")
-                members[target][name] = Boosted(tuple(saved["features"]), text, saved["log_scale"])
-            else:
-                members[target][name] = Linear.from_dict(saved)
-    return Forecaster(
-        members=members,
-        blends={target: Blend.from_dict(state["targets"][target.value]["blend"]) for target in Target},
-        level=state["level"],
-        season={target: state["season"][target.value] for target in Target},
-        spread=SpendSpread.from_dict(state["spread"]),
-        notes=tuple(state["notes"]),
-    )

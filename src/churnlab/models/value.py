@@ -200,7 +200,9 @@ def fit_spread(
     active
         Whether each bought in the horizon; only those count, and of them only where something was expected.
 
-    Notes ----- A kind with fewer than 30 active customers takes the quantiles of all; if all are fewer than
+    Notes
+    -----
+    A kind with fewer than 30 active customers takes the quantiles of all; if all are fewer than
     30, those of the exponential distribution stand in.
     """
     expected = np.asarray(spend_given_active, dtype=np.float64)
