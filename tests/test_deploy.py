@@ -227,6 +227,16 @@ def test_a_signal_to_the_wrapper_reaches_the_program(tmp_path):
         assert running.wait(timeout=20) == 143
 
 
+def test_cron_waits_for_nothing_for_ever(tmp_path):
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    environment = {"PATH": "/usr/bin:/bin", "CHURNLAB": str(program), "CHURNLAB_LONGEST": "0.5"}
+    done = subprocess.run([WRAPPER], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 124
+    assert "ended with 124" in done.stdout
+
+
 def test_the_crontab_runs_commands_that_exist():
     lines = (DEPLOY / "cron" / "churnlab.crontab").read_text(encoding="utf-8").splitlines()
     jobs = [line.split(maxsplit=6) for line in lines if re.match(r"\d", line)]
