@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills `churnlab score`, takes its disk, database and MLflow away, and looks at what readers see.
 
-    python benchmarks/faults.py                50 kills and 10 SIGTERM per target, every outage; faults.json
+    python benchmarks/faults.py                50 kills and 50 SIGTERM per target, every outage; faults.json
     python benchmarks/faults.py --kills 6      fewer; prints, and writes nothing
 
 Runs are real processes; the database is a real PostgreSQL server. Exit code 1 if anything was half, lost or
@@ -35,7 +35,7 @@ from _tasks import write_figures
 
 OUT = Path(__file__).with_name("faults.json")
 CUSTOMERS = 3000
-KILLS, TERMINATIONS = 50, 10
+KILLS, TERMINATIONS = 50, 50
 DATES = 5  # each date begins without a list
 SEED = 20261125
 
