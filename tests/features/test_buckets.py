@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from churnlab.features.buckets import Bucket, customer_buckets
+from churnlab.features.histories import Histories
 from churnlab.features.snapshots import snapshot
 
 IDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
@@ -42,3 +43,17 @@ def test_features_by_bucket_are_those_of_all(as_table, busy_shop, busy_tables, t
     parts = [snapshot(bucket.of(orders), CUTOFF, told_spec, 10.0, signals) for bucket in buckets]
     joined = pd.concat(parts, ignore_index=True)
     pd.testing.assert_frame_equal(joined, whole, check_exact=True)
+
+
+@pytest.mark.parametrize("size", [1, 7, 11])
+def test_features_by_block_are_those_of_all(
+    as_table, busy_shop, busy_tables, told, told_spec, monkeypatch, size
+):
+    """Blocks are described side by side; some hold nobody who has bought."""
+    orders, signals = as_table(busy_shop), told(**busy_tables)
+    returned = (orders.customer_id > "c010") & (orders.customer_id < "c013")
+    orders = orders.filter(orders.customer_id < "c03").filter(~(returned & orders.is_purchase))
+    whole = snapshot(orders, CUTOFF, told_spec, 10.0, signals)
+    assert len(whole) < orders.customer_id.nunique().to_pyarrow().as_py()
+    monkeypatch.setattr(Histories.blocks, "__defaults__", (size,))
+    pd.testing.assert_frame_equal(snapshot(orders, CUTOFF, told_spec, 10.0, signals), whole, check_exact=True)
